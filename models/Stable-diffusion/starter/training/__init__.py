@@ -1,0 +1,1 @@
+"""How the starter model was made: pictures, captions, networks, training, export, measurement."""

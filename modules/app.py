@@ -1,0 +1,340 @@
+"""The composition root: builds every service, joins them, and serves the page."""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import os
+import signal
+import socket
+import sys
+import threading
+import time
+import webbrowser
+from collections.abc import Callable
+from pathlib import Path
+
+import uvicorn
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from modules.cli import FIRST_PORT, LOOPBACK_HOST, AppConfig, is_loopback
+from modules.core.errors import EaselError, ModelUnavailable, StorageFailed
+from modules.core.ports import Engine
+from modules.gallery.saving import PictureStore, SavingRules
+from modules.jobs.ports import EngineFactory, JobRules
+from modules.jobs.queue import JobQueue, open_queue, state_folder
+from modules.jobs.server_lock import ServerLock
+from modules.library.catalog import CheckpointCatalog
+from modules.library.choices import Choices, open_catalog
+from modules.settings.store import SettingsStore
+from modules.web.server import create_app
+from modules.web.services import WebServices
+
+logger = logging.getLogger(__name__)
+
+PORTS_TRIED = 100
+QUIET_SECONDS = 1.0
+"""So long after the last request the page counts as loaded; only then may importing torch take the processor."""
+NOBODY_SECONDS = 3.0
+"""So long after the start the engine is loaded although nobody has opened the page."""
+BUSY_SECONDS = 8.0
+"""So long after the start the engine is loaded although requests keep coming."""
+CHECKPOINT_OPTION = "sd_model_checkpoint"
+
+
+class CannotServe(EaselError):
+    """The server cannot listen where it was asked to; the text says what to do."""
+
+
+class LateStart:
+    """ASGI application that hands everything on, and calls `start` once the first page has been served.
+
+    Importing torch and diffusers holds the interpreter for seconds, in which the page would answer slowly. So this
+    waits, beginning with the server's start or the first request, for a moment of quiet.
+    """
+
+    def __init__(self, app: ASGIApp, start: Callable[[], None]) -> None:
+        self._app = app
+        self._start = start
+        self._asked: float | None = None
+        self._waiter: threading.Thread | None = None
+        self._closed = threading.Event()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Note when requests come and go."""
+
+        async def noting_send(message: Message) -> None:
+            if message["type"] == "lifespan.startup.complete":
+                self._begin()
+            await send(message)
+
+        if scope["type"] == "http":
+            self._begin()
+            self._asked = time.monotonic()
+        await self._app(scope, receive, noting_send)
+        if scope["type"] == "http":
+            self._asked = time.monotonic()
+
+    def close(self) -> None:
+        """Start nothing any more."""
+        self._closed.set()
+
+    def _begin(self) -> None:
+        if self._waiter is None:
+            self._waiter = threading.Thread(target=self._wait, name="late-start", daemon=True)
+            self._waiter.start()
+
+    def _wait(self) -> None:
+        begun = time.monotonic()
+        while not self._closed.wait(0.1):
+            now = time.monotonic()
+            quiet = now - begun >= NOBODY_SECONDS if self._asked is None else now - self._asked >= QUIET_SECONDS
+            if quiet or now - begun >= BUSY_SECONDS:
+                self._start()
+                return
+
+
+class Application:
+    """The running whole: owns every service, and `close`s them in the right order."""
+
+    def __init__(self, config: AppConfig, services: WebServices, lock: ServerLock) -> None:
+        self.config = config
+        self.services = services
+        self.lock = lock
+        self._late_start = LateStart(create_app(services), self.start)
+        self.asgi: ASGIApp = self._late_start
+
+    def start(self) -> None:
+        """Let jobs run and load engine and default checkpoint; comes by itself once the page has been served."""
+        self.services.jobs.start()
+        self.services.jobs.preload(default_checkpoint(self.services.settings, self.services.checkpoints))
+
+    def close(self) -> bool:
+        """Stop the running job so that it goes on at the next start, and free the data folder.
+
+        Returns False when the engine's thread could not be stopped.
+        """
+        self._late_start.close()
+        stopped = self.services.jobs.close()
+        self.lock.release()
+        return stopped
+
+
+def build(config: AppConfig, engine_factory: EngineFactory | None = None) -> Application:
+    """Build every service. Raises DataFolderInUse, and StorageFailed when the data folder cannot be written."""
+    outputs = config.data_dir / "outputs"
+    state = state_folder(outputs)
+    lock = ServerLock(state)
+    try:
+        _make_folders(config)
+        settings = SettingsStore(config.settings_file)
+        catalog = open_catalog(config)
+        _choose_checkpoint(config.checkpoint, settings, catalog)
+        jobs = open_queue(
+            outputs,
+            PictureStore(outputs, lambda: saving_rules(settings)),
+            engine_factory or (lambda: make_engine(config, catalog)),
+            lambda: job_rules(settings),
+        )
+        _recover(jobs)
+        services = WebServices(
+            jobs=jobs,
+            settings=settings,
+            checkpoints=catalog,
+            lists=Choices(catalog),
+            count_tokens=jobs.count_tokens,
+            preload=jobs.preload,
+            outputs=outputs,
+            config=config,
+        )
+        return Application(config, services, lock)
+    except BaseException:
+        lock.release()
+        raise
+
+
+def serve(config: AppConfig) -> int:
+    """Run the server until it is stopped; returns the exit code."""
+    _set_up_logging(config.log_level)
+    # uvicorn stops at SIGTERM and then raises it again; this way the running job is still put back in the queue.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        if config.share:
+            raise CannotServe("--share is not built yet. In your own network use --listen, elsewhere an SSH tunnel.")
+        application = build(config)
+    except EaselError as error:
+        logger.error("Easel cannot start. %s", error)
+        return 1
+    except KeyboardInterrupt:
+        return 0
+    code = _run_until_stopped(application)
+    if not application.close():
+        # Python would wait for, or stumble over, native code that still runs; nothing is left to be written.
+        logging.shutdown()
+        sys.stdout.flush()
+        os._exit(code)
+    return code
+
+
+def open_listener(host: str, port: int | None) -> socket.socket:
+    """Return a socket bound to `port`, or to the first free one from 7860 on. Raises CannotServe."""
+    if port is not None:
+        try:
+            return _bind(host, port)
+        except OSError as error:
+            raise CannotServe(
+                f"Port {port} of {host} cannot be used: {error.strerror or error}. Choose another with --port, or leave"
+                " --port out to get the first free one."
+            ) from error
+    problem: OSError | None = None
+    for candidate in range(FIRST_PORT, FIRST_PORT + PORTS_TRIED):
+        try:
+            return _bind(host, candidate)
+        except OSError as error:
+            problem = problem or error
+    reason = problem.strerror or problem if problem is not None else "none is free"
+    raise CannotServe(
+        f"No port from {FIRST_PORT} to {FIRST_PORT + PORTS_TRIED - 1} of {host} can be used: {reason}."
+        " Choose one with --port, and the address with --server-name."
+    ) from problem
+
+
+def make_engine(config: AppConfig, catalog: CheckpointCatalog) -> Engine:
+    """Import and build the engine, which takes seconds: called in the job runner's thread, behind the served page."""
+    memory = importlib.import_module("modules.engine.memory")
+    service = importlib.import_module("modules.engine.service")
+    wishes = memory.DeviceWishes(
+        use_cpu=config.use_cpu,
+        device_index=config.device_index,
+        half=config.half,
+        half_vae=config.half_vae,
+        mode=config.memory_mode,
+    )
+    engine: Engine = service.DiffusionEngine(catalog, wishes)
+    return engine
+
+
+def default_checkpoint(settings: SettingsStore, catalog: CheckpointCatalog) -> str:
+    """Return the checkpoint that the settings name, or "" (the first usable) when that is gone."""
+    name = str(settings.get(CHECKPOINT_OPTION))
+    try:
+        return catalog.find(name).title if name else ""
+    except ModelUnavailable as error:
+        logger.warning("%s The first usable one is taken.", error)
+        return ""
+
+
+def job_rules(settings: SettingsStore) -> JobRules:
+    """Fold the options that jobs heed into one value."""
+    return JobRules(
+        previews=settings.get("live_previews_enable"),
+        preview_every_steps=settings.get("show_progress_every_n_steps"),
+        preview_period=settings.get("live_preview_refresh_period") / 1000,
+        keep_ended=settings.get("keep_finished_jobs"),
+    )
+
+
+def saving_rules(settings: SettingsStore) -> SavingRules:
+    """Fold the options that saving heeds into one value."""
+    return SavingRules(
+        folder=settings.get("outdir_txt2img_samples"),
+        folder_per_day=settings.get("save_to_dirs"),
+        infotext=settings.get("enable_pnginfo"),
+    )
+
+
+class _Server(uvicorn.Server):
+    """uvicorn's server, which tells when it listens."""
+
+    def __init__(self, config: uvicorn.Config, on_listening: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._on_listening = on_listening
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin to listen, then tell."""
+        await super().startup(sockets)
+        if self.started:
+            self._on_listening()
+
+
+def _run_until_stopped(application: Application) -> int:
+    try:
+        listener = open_listener(application.config.host, application.config.port)
+        _run_server(application, listener)
+    except EaselError as error:
+        logger.error("Easel cannot start. %s", error)
+        return 1
+    except KeyboardInterrupt:
+        logger.info("Stopping …")
+    return 0
+
+
+def _run_server(application: Application, listener: socket.socket) -> None:
+    config = application.config
+    address = _address(config.host, listener.getsockname()[1])
+    application.lock.tell(address)
+    wanted = application.services.settings.get("auto_launch_browser") != "Disable"
+
+    def listening() -> None:
+        # Not through logging, so that it is told at any --loglevel.
+        sys.stdout.write(f"Running on local URL:  {address}\n")
+        sys.stdout.flush()
+        if config.autolaunch and wanted:
+            threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()
+
+    settings = uvicorn.Config(
+        application.asgi, log_config=None, access_log=False, timeout_graceful_shutdown=1, ws="websockets-sansio"
+    )
+    with listener:
+        _Server(settings, listening).run(sockets=[listener])
+
+
+def _address(host: str, port: int) -> str:
+    """Return the address that this machine's own browser can open."""
+    shown = host if is_loopback(host) or host not in ("0.0.0.0", "::", "") else LOOPBACK_HOST
+    return f"http://[{shown}]:{port}" if ":" in shown else f"http://{shown}:{port}"
+
+
+def _bind(host: str, port: int) -> socket.socket:
+    family, kind, protocol, _, place = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    listener = socket.socket(family, kind, protocol)
+    try:
+        if sys.platform != "win32":
+            # Lets a restart have the port at once; on Windows the same option would let two servers share it.
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(place)
+        listener.listen()
+    except OSError:
+        listener.close()
+        raise
+    return listener
+
+
+def _make_folders(config: AppConfig) -> None:
+    """Make the folders into which users put things; one that cannot be made matters only to who needs it."""
+    for folder in (config.models_dir, config.checkpoint_dirs[0]):
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            logger.warning("The folder %s cannot be made: %s.", folder, error.strerror or error)
+
+
+def _choose_checkpoint(wanted: Path | None, settings: SettingsStore, catalog: CheckpointCatalog) -> None:
+    """Make the checkpoint that the command line names the chosen one."""
+    for entry in catalog.entries() if wanted is not None else ():
+        if entry.path.resolve() == wanted:
+            try:
+                settings.update({CHECKPOINT_OPTION: entry.title})
+            except StorageFailed as error:
+                logger.warning("%s", error)
+
+
+def _recover(jobs: JobQueue) -> None:
+    for job in jobs.recover():
+        logger.info("Job %s goes on where the last server left it: %d picture(s) are there.", job.id, len(job.images))
+
+
+def _set_up_logging(level: str) -> None:
+    """Send our own messages to standard output at `level`, and those of libraries from WARNING up."""
+    logging.basicConfig(stream=sys.stdout, level=logging.WARNING, format="%(message)s", force=True)
+    logging.getLogger("modules").setLevel(level)

@@ -1,0 +1,1 @@
+"""Commands that run without the page: `launch.py generate` and `launch.py doctor`."""

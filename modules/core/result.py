@@ -1,0 +1,30 @@
+"""What comes out of the engine."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from PIL.Image import Image
+
+
+@dataclass(frozen=True, slots=True)
+class GeneratedImage:
+    """One finished picture.
+
+    `index` counts from 0 over all batches of the request; `pixels` is 8-bit RGB of height x width;
+    `infotext` is the text that is written into the file.
+    """
+
+    index: int
+    seed: int
+    pixels: Image
+    infotext: str
+
+
+@dataclass(frozen=True, slots=True)
+class GenerationResult:
+    """How a run ended: which images exist now, and whether the user stopped it or skipped some."""
+
+    images_done: tuple[int, ...]
+    images_skipped: tuple[int, ...] = ()
+    interrupted: bool = False

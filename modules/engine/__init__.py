@@ -1,0 +1,1 @@
+"""Requests become pictures here. The only package that knows diffusers and transformers."""

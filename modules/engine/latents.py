@@ -1,0 +1,41 @@
+"""Between latents and pixels."""
+
+from __future__ import annotations
+
+import logging
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from modules.core.errors import EaselError
+from modules.engine.families import ModelBundle
+
+logger = logging.getLogger(__name__)
+
+
+def decode(bundle: ModelBundle, latents: Tensor) -> Image.Image:
+    """Return the 8-bit RGB picture of `latents`: (1, channels, height/8, width/8), scaled by the VAE factor.
+
+    One picture at a time, so that its bytes do not depend on the batch that it was made in. 8-bit values are cut, not
+    rounded, as A1111 does it. Raises EaselError when the model gives no numbers.
+    """
+    scaled = latents / bundle.latent_scale
+    with bundle.residency.using(bundle.vae):
+        pixels = _decoded(bundle, scaled)
+        if pixels.isnan().any() and bundle.vae.dtype != torch.float32:
+            logger.warning("The VAE overflows in half precision; it is run in full precision from now on.")
+            bundle.vae.to(torch.float32)
+            pixels = _decoded(bundle, scaled)
+    if pixels.isnan().any():
+        raise EaselError("The model's numbers overflowed and gave no picture. Start with --no-half.")
+    unit = ((pixels[0] + 1) / 2).clamp(0, 1)
+    array = (255 * unit.permute(1, 2, 0).cpu().numpy()).astype(np.uint8)
+    return Image.fromarray(array, "RGB")
+
+
+def _decoded(bundle: ModelBundle, scaled: Tensor) -> Tensor:
+    """Return (1, 3, height, width) in float32, -1 to 1."""
+    decoded: Tensor = bundle.vae.decode(scaled.to(bundle.vae.dtype), return_dict=False)[0]
+    return decoded.float()

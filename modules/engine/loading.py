@@ -1,0 +1,124 @@
+"""Checkpoints from disk into memory: single files in the original layout and diffusers folders, without any hub."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import init_empty_weights
+from diffusers import AutoencoderKL, UNet2DConditionModel
+from safetensors import SafetensorError, safe_open
+from torch import Tensor, nn
+from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
+
+from modules.core.errors import ModelUnavailable
+from modules.engine.families import FAMILIES, Family, ModelBundle, RawParts
+from modules.engine.ldm_keys import plain_text_names, text_tensors, unet_tensors, vae_tensors
+from modules.engine.memory import DevicePlan, Residency
+from modules.library.catalog import CheckpointEntry
+from modules.library.identify import Unusable, components_of, folder_weights
+from modules.library.reading import UnreadableFile, read_header
+from modules.sampling.denoisers import NoiseLevels
+
+Progress = Callable[[float, str], None]
+"""Told the share of the work that is done, 0 to 1, and what is being done."""
+
+PARTS = ("unet", "vae", "text_encoder")
+_READING_SHARE = 0.7
+_ALPHAS = "alphas_cumprod"
+
+
+def load_bundle(entry: CheckpointEntry, plan: DevicePlan, progress: Progress) -> ModelBundle:
+    """Return the checkpoint in memory, placed as `plan` says. Raises ModelUnavailable with the reason."""
+    family = FAMILIES[entry.family]
+    try:
+        raw = _read_folder(entry.path, progress) if entry.path.is_dir() else _read_file(entry.path, family, progress)
+        progress(_READING_SHARE, "building the U-Net")
+        unet = _built(UNet2DConditionModel.from_config(dict(raw.configs["unet"])), raw.tensors["unet"], "U-Net")
+        progress(0.85, "building VAE and text encoder")
+        vae = _built(AutoencoderKL.from_config(dict(raw.configs["vae"])), raw.tensors["vae"], "VAE")
+        text_encoder = _built_text_encoder(raw)
+        tokenizer = CLIPTokenizer.from_pretrained(raw.tokenizer, local_files_only=True)
+    except (Unusable, UnreadableFile, SafetensorError, OSError, ValueError, KeyError) as error:
+        raise ModelUnavailable(f"The checkpoint {entry.name} cannot be used: {error}.") from error
+    progress(0.95, "moving to the device")
+    _finish(unet, plan.dtype, plan)
+    _finish(vae, plan.vae_dtype, plan)
+    text_encoder.requires_grad_(False).eval().to(plan.dtype)
+    levels = NoiseLevels(raw.alphas_cumprod) if raw.alphas_cumprod is not None else NoiseLevels.scaled_linear()
+    residency = Residency(plan, (unet, vae, text_encoder), streamed=unet)
+    progress(1.0, "ready")
+    return ModelBundle(entry, family, plan, unet, vae, text_encoder, tokenizer, levels, residency)
+
+
+def _read_folder(folder: Path, progress: Progress) -> RawParts:
+    configs = {part: json.loads((folder / part / "config.json").read_text(encoding="utf-8")) for part in PARTS}
+    tensors: dict[str, Mapping[str, Tensor]] = {}
+    for number, part in enumerate(PARTS):
+        share = _READING_SHARE * number / len(PARTS)
+        tensors[part] = _read_tensors(folder_weights(folder, part), progress, share, _READING_SHARE / len(PARTS))
+    tensors["text_encoder"] = plain_text_names(tensors["text_encoder"])
+    return RawParts(configs, tensors, None, folder / "tokenizer")
+
+
+def _read_file(path: Path, family: Family, progress: Progress) -> RawParts:
+    configs = components_of(read_header(path)) or {
+        part: json.loads((family.configs / f"{part}.json").read_text(encoding="utf-8")) for part in PARTS
+    }
+    checkpoint = _read_tensors(path, progress, 0.0, _READING_SHARE)
+    tensors = {
+        "unet": unet_tensors(checkpoint, configs["unet"]),
+        "vae": vae_tensors(checkpoint, configs["vae"]),
+        "text_encoder": text_tensors(checkpoint),
+    }
+    return RawParts(configs, tensors, checkpoint.get(_ALPHAS), family.tokenizer)
+
+
+def _read_tensors(path: Path, progress: Progress, start: float, share: float) -> dict[str, Tensor]:
+    """Return all tensors of the file; progress moves from `start` by `share`."""
+    tensors = {}
+    with safe_open(path, framework="pt", device="cpu") as file:
+        names = list(file.keys())
+        told = start
+        for number, name in enumerate(names, start=1):
+            tensors[name] = file.get_tensor(name)
+            done = start + share * number / len(names)
+            if done - told > 0.02:
+                progress(done, f"reading {path.name}")
+                told = done
+    return tensors
+
+
+def _built(network: Any, tensors: Mapping[str, Tensor], label: str) -> Any:
+    """Return `network` with `tensors` as its weights."""
+    own = dict(network.state_dict())
+    missing = sorted(set(own) - set(tensors))
+    if missing:
+        raise ValueError(f"its {label} lacks {len(missing)} tensors, the first of them {missing[0]}")
+    for name, parameter in own.items():
+        if parameter.shape != tensors[name].shape:
+            found, wanted = tuple(tensors[name].shape), tuple(parameter.shape)
+            raise ValueError(f"its {label} has a tensor {name} of shape {found} where {wanted} is needed")
+    network.load_state_dict({name: tensors[name] for name in own}, assign=True)
+    return network
+
+
+def _built_text_encoder(raw: RawParts) -> CLIPTextModel:
+    config = CLIPTextConfig(**{k: v for k, v in raw.configs["text_encoder"].items() if k != "architectures"})
+    # Buffers are built for real: the position numbers are no part of the file.
+    with init_empty_weights(include_buffers=False):
+        network = CLIPTextModel(config)
+    tensors = dict(raw.tensors["text_encoder"])
+    if any(name.startswith("text_model.") for name in network.state_dict()):
+        tensors = {f"text_model.{name}": tensor for name, tensor in tensors.items()}
+    built: CLIPTextModel = _built(network, tensors, "text encoder")
+    return built
+
+
+def _finish(network: nn.Module, dtype: torch.dtype, plan: DevicePlan) -> None:
+    network.requires_grad_(False).eval().to(dtype)
+    if plan.channels_last:
+        network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]

@@ -1,0 +1,1 @@
+"""The gallery: how finished pictures become files."""

@@ -1,0 +1,152 @@
+"""Finished pictures become files: numbered without gaps, never overwriting, whole or not at all.
+
+outputs/txt2img-images/2026-01-31/00000-1234.png, with the infotext in its text chunk `parameters`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import io
+import logging
+import os
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+from PIL.PngImagePlugin import PngInfo
+
+from modules.core.errors import StorageFailed
+from modules.core.request import GenerationRequest
+from modules.core.result import GeneratedImage
+
+logger = logging.getLogger(__name__)
+
+LOCK_SECONDS = 30.0
+"""How long to wait for another process that saves at the same time; a save holds the lock for milliseconds."""
+LOCK_FILE = Path(".easel") / "pictures.lock"
+NUMBERED = re.compile(r"(\d{5,})-.*\.png")
+INFOTEXT_CHUNK = "parameters"
+
+Claim = Callable[[Path, str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class SavingRules:
+    """The options that saving heeds: the folder below outputs/, one more folder per day, the infotext in the file."""
+
+    folder: str = "txt2img-images"
+    folder_per_day: bool = True
+    infotext: bool = True
+
+
+class PictureStore:
+    """Saves pictures below one outputs folder; several processes may do so at once."""
+
+    def __init__(
+        self,
+        outputs: Path,
+        rules: Callable[[], SavingRules] = SavingRules,
+        today: Callable[[], date] = date.today,
+    ) -> None:
+        self._outputs = outputs
+        self._rules = rules
+        self._today = today
+
+    def save(self, image: GeneratedImage, request: GenerationRequest, on_claim: Claim) -> Path:
+        """Write one picture and return its path.
+
+        `on_claim` gets the final path and the file's sha256 before anything is written, so that whoever finds the
+        claim later can tell whether the file got there. Raises StorageFailed naming the path and the reason.
+        """
+        rules = self._rules()
+        content = encode_png(image, with_infotext=rules.infotext)
+        folder = self._outputs / rules.folder
+        if rules.folder_per_day:
+            folder /= self._today().isoformat()
+        with storage_errors(folder), self._locked():
+            folder.mkdir(parents=True, exist_ok=True)
+            path = folder / f"{next_number(folder):05d}-{image.seed}.png"
+            on_claim(path, hashlib.sha256(content).hexdigest())
+            write_whole(path, content)
+        return path
+
+    def discard(self, path: Path) -> None:
+        """Clear away the unfinished file of a save to `path` that was killed."""
+        with contextlib.suppress(OSError):
+            unfinished(path).unlink(missing_ok=True)
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        """Keep other processes from choosing a number meanwhile; the lock of a killed process is free."""
+        lock_path = self._outputs / LOCK_FILE
+        lock_path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with FileLock(lock_path, timeout=LOCK_SECONDS):
+                yield
+        except Timeout as error:
+            raise StorageFailed(
+                f"Another program has held {lock_path} for {LOCK_SECONDS:.0f} s; end it and try again."
+            ) from error
+
+
+def encode_png(image: GeneratedImage, with_infotext: bool = True) -> bytes:
+    """Return the picture as a PNG file; equal pixels and infotext give equal bytes."""
+    chunks = PngInfo()
+    if with_infotext and image.infotext:
+        chunks.add_text(INFOTEXT_CHUNK, image.infotext)
+    buffer = io.BytesIO()
+    image.pixels.save(buffer, "PNG", pnginfo=chunks)
+    return buffer.getvalue()
+
+
+def next_number(folder: Path) -> int:
+    """Return one more than the highest number that a picture in the folder has, 0 for the first."""
+    with os.scandir(folder) as entries:
+        numbers = [int(match[1]) for entry in entries if (match := NUMBERED.fullmatch(entry.name))]
+    return max(numbers, default=-1) + 1
+
+
+def unfinished(path: Path) -> Path:
+    """Return the name under which a file is written before it gets its own."""
+    return path.with_name(f".{path.name}.part")
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Put a file in its place in one step, on disk for good when this returns; replaces what was there."""
+    part = unfinished(path)
+    try:
+        with part.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(part, path)
+    except OSError:
+        with contextlib.suppress(OSError):
+            part.unlink(missing_ok=True)
+        raise
+    _sync_folder(path.parent)
+
+
+@contextmanager
+def storage_errors(place: Path) -> Iterator[None]:
+    """Turn what the operating system says about a write into StorageFailed with the place and the reason."""
+    try:
+        yield
+    except OSError as error:
+        where = error.filename or place
+        raise StorageFailed(f"The picture could not be saved to {where}: {error.strerror or error}.") from error
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make a rename last through a power cut, where the system can do that for folders."""
+    with contextlib.suppress(OSError):
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)

@@ -1,0 +1,1 @@
+"""Pixels and picture metadata, with Pillow and NumPy only."""

@@ -1,0 +1,91 @@
+"""Jobs as plain JSON-able dicts, and the announcements of their changes to all subscribers."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from urllib.parse import quote
+
+from modules.core.errors import JobNotFound, StorageFailed
+from modules.jobs.board import Board, Message
+from modules.jobs.model import Job, JobImage
+from modules.jobs.store import JobStore
+
+logger = logging.getLogger(__name__)
+
+IMAGE_ADDRESS = "/easel/image/"
+
+
+class Announcer:
+    """Builds messages from store and board, and publishes them."""
+
+    def __init__(self, store: JobStore, board: Board, outputs: Path) -> None:
+        self._store = store
+        self._board = board
+        self._outputs = outputs
+
+    def job_changed(self, job_id: str) -> None:
+        """Tell how a job stands now."""
+        self._announce(lambda: {"type": "job", "job": self.job(self._store.get(job_id))})
+
+    def job_removed(self, job_id: str) -> None:
+        """Tell that a job is no longer listed."""
+        self._announce(lambda: {"type": "removed", "id": job_id})
+
+    def queue_changed(self) -> None:
+        """Tell the order of the waiting jobs, by their ids alone, so that a long queue stays cheap."""
+        self._announce(
+            lambda: {"type": "queue", **self._queue(), "waiting": [job.id for job in self._store.waiting()]}
+        )
+
+    def snapshot(self) -> Message:
+        """Return everything that a page needs when it connects."""
+        job, progress = self._store.latest_shown(), self._board.progress()
+        return {
+            "type": "snapshot",
+            "engine": self._board.engine(),
+            "model": self._board.model(),
+            "job": None if job is None else self.job(job),
+            "progress": None if progress is None else progress.message(),
+            "queue": {**self._queue(), "waiting": [self.job(waiting) for waiting in self._store.waiting()]},
+        }
+
+    def job(self, job: Job) -> Message:
+        """Return a job as subscribers get it."""
+        return {
+            "id": job.id,
+            "state": str(job.state),
+            "created": job.created,
+            "started": job.started,
+            "finished": job.finished,
+            "error": job.error,
+            "request": job.request.model_dump(),
+            "images": [self._image(image) for image in job.images],
+            "image_count": job.request.image_count(),
+        }
+
+    def _announce(self, make_message: Callable[[], Message]) -> None:
+        """Publish; a job that is gone by now or a store that cannot be read must not stop what is announced."""
+        try:
+            self._board.publish(make_message)
+        except (JobNotFound, StorageFailed) as error:
+            logger.warning("A change could not be announced. %s", error)
+
+    def _queue(self) -> Message:
+        running, reason = self._store.running(), self._board.pause_reason()
+        return {
+            "running": None if running is None else running.id,
+            "paused": reason is not None,
+            "reason": reason or "",
+        }
+
+    def _image(self, image: JobImage) -> Message:
+        inside = image.path.is_relative_to(self._outputs)
+        path = image.path.relative_to(self._outputs) if inside else image.path
+        return {
+            "index": image.index,
+            "seed": image.seed,
+            "url": IMAGE_ADDRESS + quote(path.as_posix()),
+            "infotext": image.infotext,
+        }

@@ -1,0 +1,288 @@
+"""The queue on disk: an SQLite database in WAL mode, one transaction per change, each synced before it returns.
+
+What a killed process leaves behind is put right by `recover`: a picture counts only when its file is there with the
+hash that was written down before the file got its name.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import secrets
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from modules.core.errors import JobNotFound, JobStateConflict, StorageFailed
+from modules.core.request import GenerationRequest
+from modules.core.result import GeneratedImage
+from modules.jobs.migrations import migrate
+from modules.jobs.model import ENDED_STATES, Job, JobImage, JobState
+
+BUSY_SECONDS = 10.0
+"""How long a transaction waits for another process's before it gives up."""
+FRONT = "(SELECT COALESCE(MIN(position), 0) - 1 FROM jobs)"
+BACK = "(SELECT COALESCE(MAX(position), 0) + 1 FROM jobs)"
+ENDED_MARKS = ", ".join("?" for _ in ENDED_STATES)
+CONTINUABLE = (JobState.FAILED, JobState.INTERRUPTED, JobState.CANCELLED)
+
+
+class JobStore:
+    """All jobs of one outputs folder. Safe to use from several threads: one connection behind one lock.
+
+    Every method raises StorageFailed when the database cannot be read or written.
+    """
+
+    def __init__(self, path: Path, outputs: Path) -> None:
+        self._path = path
+        self._outputs = outputs
+        self._lock = threading.RLock()
+        with self._translated_errors():
+            self._connection = _connect(path)
+            migrate(self._connection, str(path))
+
+    def close(self) -> None:
+        """Close the database; every change is on disk already."""
+        with self._lock:
+            self._connection.close()
+
+    def add(self, request: GenerationRequest, owner: str | None = None) -> Job:
+        """Append a waiting job; its request's seed must be fixed."""
+        job = Job(secrets.token_hex(8), JobState.WAITING, request, created=time.time(), owner=owner)
+        with self._transaction() as database:
+            database.execute(
+                f"INSERT INTO jobs (id, state, position, request, created, owner) VALUES (?, ?, {BACK}, ?, ?, ?)",
+                (job.id, job.state, request.model_dump_json(), job.created, owner),
+            )
+        return job
+
+    def get(self, job_id: str) -> Job:
+        """Return one job. Raises JobNotFound."""
+        jobs = self._select("id = ?", (job_id,))
+        if not jobs:
+            raise JobNotFound(f"There is no job {job_id}; it may have been removed.")
+        return jobs[0]
+
+    def waiting(self) -> list[Job]:
+        """Return the waiting jobs, first to run first."""
+        return self._select("state = ? ORDER BY position", (JobState.WAITING,))
+
+    def running(self) -> Job | None:
+        """Return the job that runs now."""
+        jobs = self._select("state = ?", (JobState.RUNNING,))
+        return jobs[0] if jobs else None
+
+    def ended(self, limit: int, offset: int = 0) -> list[Job]:
+        """Return jobs that need no more work, newest first."""
+        condition = f"state IN ({ENDED_MARKS}) ORDER BY finished DESC, position DESC LIMIT ? OFFSET ?"
+        return self._select(condition, (*ENDED_STATES, limit, offset))
+
+    def latest_shown(self) -> Job | None:
+        """Return the running job, else the last one that has pictures or failed."""
+        condition = """state = ? OR (state != ? AND (state = ? OR id IN (SELECT job FROM images WHERE saved)))
+            ORDER BY state = ? DESC, finished DESC, position DESC LIMIT 1"""
+        states = (JobState.RUNNING, JobState.WAITING, JobState.FAILED, JobState.RUNNING)
+        jobs = self._select(condition, states)
+        return jobs[0] if jobs else None
+
+    def claim_next(self) -> Job | None:
+        """Mark the first waiting job as running and return it."""
+        with self._transaction() as database:
+            row = database.execute(
+                "SELECT id FROM jobs WHERE state = ? ORDER BY position LIMIT 1", (JobState.WAITING,)
+            ).fetchone()
+            if row is None:
+                return None
+            database.execute(
+                "UPDATE jobs SET state = ?, started = ?, finished = NULL, error = NULL WHERE id = ?",
+                (JobState.RUNNING, time.time(), row["id"]),
+            )
+        return self.get(row["id"])
+
+    def claim_picture(self, job_id: str, image: GeneratedImage, path: Path, sha256: str) -> None:
+        """Write down where a picture is about to be put and what its file will hash to."""
+        with self._transaction() as database:
+            database.execute(
+                "INSERT OR REPLACE INTO images (job, number, seed, path, sha256, infotext) VALUES (?, ?, ?, ?, ?, ?)",
+                (job_id, image.index, str(image.seed), self._relative(path), sha256, image.infotext),
+            )
+
+    def confirm_picture(self, job_id: str, index: int) -> None:
+        """Note that the claimed picture is in its place."""
+        with self._transaction() as database:
+            database.execute("UPDATE images SET saved = 1 WHERE job = ? AND number = ?", (job_id, index))
+
+    def drop_claims(self, job_id: str) -> None:
+        """Forget the job's pictures that were claimed but never got to their place."""
+        with self._transaction() as database:
+            database.execute("DELETE FROM images WHERE job = ? AND NOT saved", (job_id,))
+
+    def set_skipped(self, job_id: str, indexes: Iterable[int]) -> None:
+        """Write down which pictures the user skipped."""
+        with self._transaction() as database:
+            database.execute("UPDATE jobs SET skipped = ? WHERE id = ?", (json.dumps(sorted(indexes)), job_id))
+
+    def end(self, job_id: str, state: JobState, error: str | None = None) -> None:
+        """Mark a job as ended."""
+        with self._transaction() as database:
+            database.execute(
+                "UPDATE jobs SET state = ?, finished = ?, error = ? WHERE id = ?", (state, time.time(), error, job_id)
+            )
+
+    def put_back(self, job_id: str) -> None:
+        """Make a running job wait again, before all others."""
+        with self._transaction() as database:
+            database.execute(f"UPDATE jobs SET state = ?, position = {FRONT} WHERE id = ?", (JobState.WAITING, job_id))
+
+    def cancel(self, job_id: str) -> Job:
+        """Take a waiting job out of the queue. Raises JobStateConflict when it is not waiting."""
+        self._transition(
+            job_id,
+            (JobState.WAITING,),
+            f"state = '{JobState.CANCELLED}', finished = ?",
+            (time.time(),),
+            "Only a waiting job can be cancelled",
+        )
+        return self.get(job_id)
+
+    def requeue(self, job_id: str) -> Job:
+        """Let a failed, interrupted or cancelled job wait again, after all others; its pictures stay."""
+        self._transition(
+            job_id,
+            CONTINUABLE,
+            f"state = '{JobState.WAITING}', position = {BACK}, finished = NULL, error = NULL",
+            (),
+            "Only a job that has ended can be tried again",
+        )
+        return self.get(job_id)
+
+    def move(self, job_id: str, before: str | None) -> None:
+        """Put a waiting job before another waiting one, or last. Raises JobStateConflict, JobNotFound."""
+        with self._transaction() as database:
+            rows = database.execute("SELECT id FROM jobs WHERE state = ? ORDER BY position", (JobState.WAITING,))
+            order = [row["id"] for row in rows]
+            for wanted in (job_id, before):
+                if wanted is not None and wanted not in order:
+                    raise JobStateConflict(f"Only waiting jobs can be moved; this one is {self.get(wanted).state}.")
+            if before == job_id:
+                return
+            order.remove(job_id)
+            order.insert(order.index(before) if before is not None else len(order), job_id)
+            first = database.execute("SELECT COALESCE(MIN(position), 0) FROM jobs").fetchone()[0]
+            database.executemany(
+                "UPDATE jobs SET position = ? WHERE id = ?",
+                [(first + number, moved) for number, moved in enumerate(order)],
+            )
+
+    def remove(self, job_id: str) -> None:
+        """Forget an ended or waiting job; its pictures stay on disk. Raises JobStateConflict when it runs."""
+        if self.get(job_id).state is JobState.RUNNING:
+            raise JobStateConflict("A running job cannot be removed; interrupt it first.")
+        with self._transaction() as database:
+            database.execute("DELETE FROM jobs WHERE id = ? AND state != ?", (job_id, JobState.RUNNING))
+
+    def prune(self, keep: int) -> None:
+        """Forget the oldest ended jobs but `keep`; their pictures stay on disk."""
+        with self._transaction() as database:
+            database.execute(
+                f"""DELETE FROM jobs WHERE id IN (
+                    SELECT id FROM jobs WHERE state IN ({ENDED_MARKS})
+                    ORDER BY finished DESC, position DESC LIMIT -1 OFFSET ?)""",
+                (*ENDED_STATES, keep),
+            )
+
+    def recover(self, discard: Callable[[Path], None]) -> list[Job]:
+        """Put right what a killed process left, and return the jobs that wait again.
+
+        `discard` is told of each claimed picture that never got to its place, so that it clears away what is left.
+        """
+        with self._transaction() as database:
+            for row in database.execute("SELECT job, number, path, sha256 FROM images WHERE NOT saved").fetchall():
+                path = self._outputs / row["path"]
+                if _has_hash(path, row["sha256"]):
+                    database.execute(
+                        "UPDATE images SET saved = 1 WHERE job = ? AND number = ?", (row["job"], row["number"])
+                    )
+                else:
+                    discard(path)
+                    database.execute("DELETE FROM images WHERE job = ? AND number = ?", (row["job"], row["number"]))
+            rows = database.execute("SELECT id FROM jobs WHERE state = ?", (JobState.RUNNING,)).fetchall()
+        for row in rows:
+            self.put_back(row["id"])
+        return [self.get(row["id"]) for row in rows]
+
+    def _select(self, condition: str, values: tuple[object, ...]) -> list[Job]:
+        with self._lock, self._translated_errors():
+            rows = self._connection.execute(f"SELECT * FROM jobs WHERE {condition}", values).fetchall()
+            marks = ", ".join("?" for _ in rows)
+            pictures = self._connection.execute(
+                f"SELECT * FROM images WHERE saved AND job IN ({marks}) ORDER BY number", [row["id"] for row in rows]
+            ).fetchall()
+        found: dict[str, list[JobImage]] = {row["id"]: [] for row in rows}
+        for picture in pictures:
+            path = self._outputs / picture["path"]
+            image = JobImage(picture["number"], int(picture["seed"]), path, picture["infotext"])
+            found[picture["job"]].append(image)
+        return [_job(row, tuple(found[row["id"]])) for row in rows]
+
+    def _transition(
+        self, job_id: str, allowed: tuple[JobState, ...], change: str, values: tuple[object, ...], rule: str
+    ) -> None:
+        marks = ", ".join("?" for _ in allowed)
+        with self._transaction() as database:
+            changed = database.execute(
+                f"UPDATE jobs SET {change} WHERE id = ? AND state IN ({marks})", (*values, job_id, *allowed)
+            ).rowcount
+            if not changed:
+                raise JobStateConflict(f"{rule}; this one is {self.get(job_id).state}.")
+
+    def _relative(self, path: Path) -> str:
+        return str(path.relative_to(self._outputs) if path.is_relative_to(self._outputs) else path)
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        """Hold the lock, and commit at the end or take everything back."""
+        with self._lock, self._translated_errors(), self._connection:
+            self._connection.execute("BEGIN IMMEDIATE")
+            yield self._connection
+
+    @contextmanager
+    def _translated_errors(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise StorageFailed(f"The queue {self._path} cannot be used: {error}.") from error
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(path, timeout=BUSY_SECONDS, check_same_thread=False, isolation_level=None)
+    connection.row_factory = sqlite3.Row
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = FULL")
+    connection.execute("PRAGMA foreign_keys = ON")
+    return connection
+
+
+def _job(row: sqlite3.Row, images: tuple[JobImage, ...]) -> Job:
+    return Job(
+        id=row["id"],
+        state=JobState(row["state"]),
+        request=GenerationRequest.model_validate_json(row["request"]),
+        created=row["created"],
+        started=row["started"],
+        finished=row["finished"],
+        error=row["error"],
+        owner=row["owner"],
+        images=images,
+        skipped=tuple(json.loads(row["skipped"])),
+    )
+
+
+def _has_hash(path: Path, sha256: str) -> bool:
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest() == sha256
+    except OSError:
+        return False

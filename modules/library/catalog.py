@@ -1,0 +1,181 @@
+"""The checkpoints that there are: every usable and unusable file and diffusers folder below some folders."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from modules.core.errors import ModelUnavailable
+from modules.library.hashing import SHORT_LENGTH, HashCache
+from modules.library.identify import SD1_NATIVE_SIZE, Identity, Unusable, folder_weights, identify_file, identify_folder
+
+STARTER_NAME = "starter"
+_WEIGHTS = ".safetensors"
+_PICKLES = (".ckpt", ".pt")
+_NOT_CHECKPOINTS = (".vae.safetensors", ".vae.pt", ".vae.ckpt")
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class CheckpointEntry:
+    """One checkpoint, usable or not.
+
+    `name` is the path below its folder with forward slashes; `title` is what the list shows, "name [hash]" once the
+    hash is known; `reason` says in plain words why an entry is not usable; `native_size` is in pixels.
+    """
+
+    name: str
+    path: Path
+    usable: bool
+    reason: str = ""
+    family: str = ""
+    native_size: int = SD1_NATIVE_SIZE
+    sha256: str | None = None
+
+    @property
+    def short_hash(self) -> str | None:
+        """The first ten digits of the hash, as infotexts have it."""
+        return self.sha256[:SHORT_LENGTH] if self.sha256 else None
+
+    @property
+    def title(self) -> str:
+        """The entry as the list shows it."""
+        return f"{self.name} [{self.short_hash}]" if self.sha256 else self.name
+
+    @property
+    def model_name(self) -> str:
+        """The name that infotexts carry: the last part of the name without its ending."""
+        return self.name.rsplit("/", 1)[-1].removesuffix(_WEIGHTS)
+
+    @property
+    def weights(self) -> Path:
+        """The file whose hash stands for the checkpoint: itself, or the U-Net of a diffusers folder."""
+        return folder_weights(self.path, "unet") if self.path.is_dir() else self.path
+
+
+class CheckpointCatalog:
+    """Knows the checkpoints below some folders. Safe to use from several threads."""
+
+    def __init__(self, folders: Sequence[Path], hashes: HashCache) -> None:
+        self.folders = tuple(folders)
+        self.hashes = hashes
+        self._lock = threading.Lock()
+        self._entries: tuple[CheckpointEntry, ...] | None = None
+
+    def entries(self) -> list[CheckpointEntry]:
+        """Return all entries, by name, the starter model last; looks at the disk only the first time."""
+        with self._lock:
+            if self._entries is None:
+                self._entries = tuple(self._scan())
+            return list(self._entries)
+
+    def refresh(self) -> list[CheckpointEntry]:
+        """Look at the disk again and return all entries."""
+        with self._lock:
+            self._entries = tuple(self._scan())
+            return list(self._entries)
+
+    def find(self, name: str) -> CheckpointEntry:
+        """Return the usable checkpoint of that title, name, file name, stem or hash; "" means the default one.
+
+        As in A1111 a part of a title will do when nothing fits exactly; the shortest title wins.
+        Raises ModelUnavailable, with the reason or the names that there are.
+        """
+        if not name.strip():
+            return self.default()
+        wanted = name.strip().casefold()
+        entry = self._exactly(wanted) or self._partly(wanted) or self._partly(re.sub(r"\s*\[.*?\]$", "", wanted))
+        if entry is None:
+            usable = ", ".join(entry.name for entry in self.entries() if entry.usable) or "none"
+            raise ModelUnavailable(f"There is no checkpoint named {name!r}. Checkpoints found: {usable}.")
+        if not entry.usable:
+            raise ModelUnavailable(f"The checkpoint {entry.name} cannot be used: {entry.reason}.")
+        return entry
+
+    def default(self) -> CheckpointEntry:
+        """Return the first usable checkpoint; the starter model only when there is no other."""
+        for entry in self.entries():
+            if entry.usable:
+                return entry
+        places = ", ".join(str(folder) for folder in self.folders)
+        raise ModelUnavailable(f"No usable checkpoint was found in {places}. Put a .safetensors file there.")
+
+    def hashed(self, entry: CheckpointEntry) -> CheckpointEntry:
+        """Return `entry` with its hash, computing it when it is not known yet. Raises ModelUnavailable."""
+        if entry.sha256:
+            return entry
+        try:
+            known = replace(entry, sha256=self.hashes.sha256(entry.weights))
+        except (OSError, Unusable) as error:
+            raise ModelUnavailable(f"The checkpoint {entry.name} cannot be read: {error}.") from error
+        with self._lock:
+            self._entries = tuple(known if kept.path == entry.path else kept for kept in self._entries or ())
+        return known
+
+    def _exactly(self, wanted: str) -> CheckpointEntry | None:
+        for entry in self.entries():
+            names = {entry.title, entry.name, entry.path.name, entry.model_name, entry.name.removesuffix(_WEIGHTS)}
+            names |= {entry.sha256 or entry.name, entry.short_hash or entry.name}
+            if wanted in (known.casefold() for known in names):
+                return entry
+        return None
+
+    def _partly(self, wanted: str) -> CheckpointEntry | None:
+        matching = [entry for entry in self.entries() if wanted and wanted in entry.title.casefold()]
+        return min(matching, key=lambda entry: len(entry.title), default=None)
+
+    def _scan(self) -> list[CheckpointEntry]:
+        found: dict[Path, CheckpointEntry] = {}
+        for folder in self.folders:
+            for path in _candidates(folder):
+                found.setdefault(path.resolve(), self._entry(path, folder))
+        return sorted(found.values(), key=_order)
+
+    def _entry(self, path: Path, folder: Path) -> CheckpointEntry:
+        name = path.relative_to(folder).as_posix()
+        try:
+            identity = _identify(path)
+        except Unusable as error:
+            logger.info("Checkpoint %s cannot be used: %s", name, error)
+            return CheckpointEntry(name, path, usable=False, reason=str(error))
+        entry = CheckpointEntry(name, path, True, family=identity.family, native_size=identity.native_size)
+        return replace(entry, sha256=self.hashes.known(entry.weights))
+
+
+def _identify(path: Path) -> Identity:
+    if path.is_dir():
+        return identify_folder(path)
+    if path.suffix.lower() in _PICKLES:
+        raise Unusable("only .safetensors files are read so far; a .ckpt or .pt file can run code when it is opened")
+    return identify_file(path)
+
+
+def _candidates(folder: Path) -> Iterator[Path]:
+    """Yield every checkpoint file and diffusers folder below `folder`; links are followed, circles are not."""
+    seen: set[Path] = set()
+    for place, subfolders, files in os.walk(folder, followlinks=True):
+        here = Path(place)
+        if here.resolve() in seen:
+            subfolders.clear()
+            continue
+        seen.add(here.resolve())
+        if "model_index.json" in files:
+            subfolders.clear()
+            yield here
+            continue
+        subfolders[:] = [name for name in subfolders if not name.startswith(".")]
+        for name in files:
+            if name.lower().endswith((_WEIGHTS, *_PICKLES)) and not name.lower().endswith(_NOT_CHECKPOINTS):
+                yield here / name
+
+
+def _order(entry: CheckpointEntry) -> tuple[bool, list[tuple[int, str]]]:
+    """Sort by name with numbers by value, the starter model behind everything else."""
+    parts = re.findall(r"\d+|\D+", entry.name.casefold())
+    return entry.name == STARTER_NAME, [(int(part), "") if part.isdigit() else (-1, part) for part in parts]

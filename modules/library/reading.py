@@ -1,0 +1,78 @@
+"""What a `.safetensors` file says of itself: names, shapes and metadata, read from its header alone.
+
+Format: https://huggingface.co/docs/safetensors, 8 bytes of header length (little endian), a JSON header, the data.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+LONGEST_HEADER = 100_000_000
+"""Bytes; the format's own limit."""
+_LENGTH_BYTES = 8
+
+
+class UnreadableFile(Exception):
+    """The file is no whole safetensors file; the text says why in plain words."""
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """Shapes by tensor name, in the order of the file, and the file's own metadata (texts by key)."""
+
+    shapes: Mapping[str, tuple[int, ...]]
+    metadata: Mapping[str, str]
+
+
+def read_header(path: Path) -> Header:
+    """Return the header of the file at `path`. Raises UnreadableFile."""
+    try:
+        size = path.stat().st_size
+        with path.open("rb") as file:
+            start = file.read(_LENGTH_BYTES)
+            if len(start) < _LENGTH_BYTES:
+                raise UnreadableFile("the file is empty" if size == 0 else "the file is cut off")
+            (length,) = struct.unpack("<Q", start)
+            if length > LONGEST_HEADER or length < 2:
+                raise UnreadableFile("this is not a safetensors file")
+            if _LENGTH_BYTES + length > size:
+                raise UnreadableFile("the file is cut off inside its header")
+            raw = file.read(length)
+    except OSError as error:
+        raise UnreadableFile(f"the file cannot be read: {error.strerror or error}") from error
+    return _parse(raw, size - _LENGTH_BYTES - len(raw))
+
+
+def _parse(raw: bytes, data_size: int) -> Header:
+    try:
+        content = json.loads(raw)
+    except ValueError as error:
+        raise UnreadableFile("this is not a safetensors file") from error
+    if not isinstance(content, dict):
+        raise UnreadableFile("this is not a safetensors file")
+    metadata = content.pop("__metadata__", {})
+    shapes: dict[str, tuple[int, ...]] = {}
+    end = 0
+    for name, entry in content.items():
+        shape, tensor_end = _entry(name, entry)
+        shapes[name] = shape
+        end = max(end, tensor_end)
+    if end > data_size:
+        raise UnreadableFile(f"the file is cut off: {end - data_size:,} bytes are missing (an unfinished download?)")
+    if not isinstance(metadata, dict):
+        metadata = {}
+    return Header(shapes, {str(key): str(value) for key, value in metadata.items()})
+
+
+def _entry(name: str, entry: Any) -> tuple[tuple[int, ...], int]:
+    """Return shape and end offset of one tensor of the header."""
+    try:
+        shape = tuple(int(length) for length in entry["shape"])
+        return shape, int(entry["data_offsets"][1])
+    except (KeyError, IndexError, TypeError, ValueError) as error:
+        raise UnreadableFile(f"the header's entry for {name!r} is broken") from error

@@ -1,0 +1,1 @@
+"""The prompt language: text in, plain data out. No torch."""

@@ -1,0 +1,127 @@
+"""Which samplers and schedules exist, under A1111's names. Torch-free: a page lists them before torch is loaded.
+
+A new sampler is one function in `solvers/` and one `Sampler` line here; a new schedule is one function in
+`schedules.py` and one `Schedule` line. `solver` and `formula` name the function, which is imported when first used.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+AUTOMATIC = "Automatic"
+MODEL_SCHEDULE = "Uniform"
+
+
+@dataclass(frozen=True, slots=True)
+class Sampler:
+    """A solver under its label on the page.
+
+    `default_schedule` is what "Automatic" means for it, None for the model's own, which is Uniform; `options` are the
+    names of the keyword arguments beyond `noise` that it takes; `model_calls` is how often a step calls the model.
+    """
+
+    label: str
+    solver: str
+    aliases: tuple[str, ...] = ()
+    default_schedule: str | None = None
+    options: frozenset[str] = frozenset()
+    model_calls: int = 1
+
+    def function(self) -> Callable[..., Any]:
+        """Import and return the solver."""
+        return _imported("modules.sampling.solvers", self.solver)
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """A sequence of sigmas under its label on the page."""
+
+    label: str
+    formula: str
+    aliases: tuple[str, ...] = ()
+
+    def function(self) -> Callable[..., Any]:
+        """Import and return the formula."""
+        return _imported("modules.sampling", self.formula)
+
+
+Entry = TypeVar("Entry", Sampler, Schedule)
+
+SAMPLERS: tuple[Sampler, ...] = (
+    Sampler("DPM++ 2M", "dpmpp:sample_dpmpp_2m", ("k_dpmpp_2m",), "Karras"),
+    Sampler("Euler a", "euler:sample_euler_ancestral", ("k_euler_a", "k_euler_ancestral"), options=frozenset({"eta"})),
+    Sampler("Euler", "euler:sample_euler", ("k_euler",), options=frozenset({"churn"})),
+)
+
+SCHEDULES: tuple[Schedule, ...] = (
+    Schedule("Uniform", "schedules:uniform"),
+    Schedule("Karras", "schedules:karras"),
+)
+
+
+def sampler_labels() -> list[str]:
+    """Return the samplers' labels in the order of the page."""
+    return [sampler.label for sampler in SAMPLERS]
+
+
+def schedule_labels() -> list[str]:
+    """Return the schedules' labels in the order of the page, "Automatic" first."""
+    return [AUTOMATIC, *(schedule.label for schedule in SCHEDULES)]
+
+
+def find_sampler(name: str) -> Sampler | None:
+    """Return the sampler of that label or alias, whatever its case."""
+    return _find(SAMPLERS, name)
+
+
+def find_schedule(name: str) -> Schedule | None:
+    """Return the schedule of that label or alias, whatever its case; None for "Automatic" too."""
+    return _find(SCHEDULES, name)
+
+
+def split_legacy_name(name: str) -> tuple[str, str] | None:
+    """Split a sampler name of A1111 1.8 and before, such as "DPM++ 2M Karras", into sampler and schedule labels.
+
+    Returns None when `name` is no such name. The sampler's own default schedule becomes "Automatic".
+    """
+    for schedule in SCHEDULES:
+        for ending in (schedule.label, *schedule.aliases):
+            if not name.casefold().endswith(" " + ending.casefold()):
+                continue
+            sampler = find_sampler(name[: -len(ending) - 1])
+            if sampler is not None:
+                own = sampler.default_schedule == schedule.label
+                return sampler.label, AUTOMATIC if own else schedule.label
+    return None
+
+
+def resolve(sampler_name: str, schedule_name: str = AUTOMATIC) -> tuple[Sampler, Schedule]:
+    """Return the sampler and the schedule that the names mean. Raises KeyError with the unknown name."""
+    sampler = find_sampler(sampler_name)
+    if sampler is None:
+        legacy = split_legacy_name(sampler_name)
+        if legacy is None:
+            raise KeyError(sampler_name)
+        return resolve(legacy[0], legacy[1] if schedule_name == AUTOMATIC else schedule_name)
+    automatic = schedule_name.casefold() == AUTOMATIC.casefold()
+    schedule = find_schedule((sampler.default_schedule or MODEL_SCHEDULE) if automatic else schedule_name)
+    if schedule is None:
+        raise KeyError(schedule_name)
+    return sampler, schedule
+
+
+def _find(entries: Sequence[Entry], name: str) -> Entry | None:
+    wanted = name.casefold()
+    for entry in entries:
+        if wanted == entry.label.casefold() or wanted in (alias.casefold() for alias in entry.aliases):
+            return entry
+    return None
+
+
+def _imported(package: str, reference: str) -> Callable[..., Any]:
+    module, _, function = reference.partition(":")
+    found: Callable[..., Any] = getattr(importlib.import_module(f"{package}.{module}"), function)
+    return found

@@ -1,0 +1,160 @@
+"""Every option, declared once, under AUTOMATIC1111's keys and labels where it has them.
+
+The Settings tab, the check of every value and the defaults follow from `OPTIONS`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import PurePosixPath, PureWindowsPath
+from typing import Literal
+
+from modules.core.errors import FieldProblem
+
+Kind = Literal["flag", "integer", "number", "text", "choice"]
+OptionValue = bool | int | float | str
+Form = Literal["any", "folder"]
+
+LONGEST_TEXT = 1000
+SHOWN_CHARACTERS = 40
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One option. `step` is the slider's; `restart` says that a change acts after the next start.
+
+    Numbers have a `minimum` and a `maximum`; the other kinds have none.
+    `form` "folder" holds a text to a folder inside another one: relative, without "..".
+    """
+
+    key: str
+    label: str
+    kind: Kind
+    default: OptionValue
+    section: str
+    help: str
+    choices: tuple[str, ...] = ()
+    minimum: float | None = None
+    maximum: float | None = None
+    step: float = 1
+    restart: bool = False
+    form: Form = "any"
+
+    def parse(self, value: object) -> OptionValue:
+        """Return `value` as this option's own type, or raise `OptionError`."""
+        if self.kind == "flag":
+            if isinstance(value, bool):
+                return value
+        elif self.kind == "choice":
+            if isinstance(value, str) and value in self.choices:
+                return value
+        elif self.kind == "text":
+            if isinstance(value, str) and len(value) <= LONGEST_TEXT and self._fits_form(value):
+                return value
+        elif isinstance(value, (int, float)) and not isinstance(value, bool):
+            return self._parse_number(value)
+        raise OptionError(self.problem(value))
+
+    def problem(self, value: object) -> FieldProblem:
+        """Describe why `value` is refused."""
+        text = str(value)
+        shown = text if len(text) <= SHOWN_CHARACTERS else f"{text[:SHOWN_CHARACTERS]}… ({len(text)} characters)"
+        return FieldProblem(self.key, self.label, shown or "an empty value", self.allowed())
+
+    def allowed(self) -> str:
+        """Say in words what is accepted."""
+        if self.kind == "flag":
+            return "true or false"
+        if self.kind == "choice":
+            return "one of " + ", ".join(self.choices)
+        if self.kind == "text":
+            folder = ", the name of a folder inside outputs" if self.form == "folder" else ""
+            return f"a text of at most {LONGEST_TEXT} characters{folder}"
+        whole = "a whole number" if self.kind == "integer" else "a number"
+        low, high = self._limits()
+        return f"{whole} from {low:g} to {high:g}"
+
+    def _parse_number(self, value: int | float) -> OptionValue:
+        low, high = self._limits()
+        if not low <= value <= high or not math.isfinite(value):
+            raise OptionError(self.problem(value))
+        if self.kind == "number":
+            return float(value)
+        if value != int(value):
+            raise OptionError(self.problem(value))
+        return int(value)
+
+    def _limits(self) -> tuple[float, float]:
+        low, high = self.minimum, self.maximum
+        return -math.inf if low is None else low, math.inf if high is None else high
+
+    def _fits_form(self, value: str) -> bool:
+        if self.form == "any":
+            return True
+        windows = PureWindowsPath(value)
+        hidden = any(part.startswith(".") for part in (*PurePosixPath(value).parts, *windows.parts))
+        absolute = bool(windows.anchor) or value.startswith("/")
+        return bool(value.strip()) and not absolute and not hidden and "\0" not in value
+
+
+class OptionError(ValueError):
+    """Raised by `Option.parse`; carries the one `FieldProblem`."""
+
+    def __init__(self, problem: FieldProblem) -> None:
+        self.problem = problem
+        super().__init__(str(problem))
+
+
+OPTIONS: Mapping[str, Option] = {
+    option.key: option
+    for option in (
+        Option(
+            "sd_model_checkpoint", "Stable Diffusion checkpoint", "text", "", "Stable Diffusion",
+            "The model that is used when a request names none; empty takes the first usable one.",
+        ),
+        Option(
+            "CLIP_stop_at_last_layers", "Clip skip", "integer", 1, "Stable Diffusion",
+            "How many of the text encoder's last layers are left out, plus one.", minimum=1, maximum=12,
+        ),
+        Option(
+            "randn_source", "Random number generator source", "choice", "GPU", "Stable Diffusion",
+            "Where noise comes from: GPU (the device), CPU, or NV (what an NVIDIA card gives, on any device).",
+            choices=("GPU", "CPU", "NV"),
+        ),
+        Option(
+            "outdir_txt2img_samples", "Output directory for txt2img images", "text", "txt2img-images", "Saving images",
+            "A folder inside outputs.", form="folder",
+        ),
+        Option(
+            "save_to_dirs", "Save images to a subdirectory", "flag", True, "Saving images",
+            "One folder per day, such as 2026-01-31.",
+        ),
+        Option(
+            "enable_pnginfo", "Write infotext to metadata of the generated image", "flag", True, "Saving images",
+            "With it a picture can be dropped back on the page to get its settings.",
+        ),
+        Option(
+            "live_previews_enable", "Show live previews of the created image", "flag", True, "Live previews",
+            "A small picture of what is being made.",
+        ),
+        Option(
+            "show_progress_every_n_steps", "Live preview display period", "integer", 1, "Live previews",
+            "Show a new preview every so many steps.", minimum=1, maximum=32,
+        ),
+        Option(
+            "live_preview_refresh_period", "Progressbar and preview update period", "number", 200.0, "Live previews",
+            "At least so many milliseconds between two previews.", minimum=0, maximum=60_000, step=50,
+        ),
+        Option(
+            "auto_launch_browser", "Automatically open webui in browser on startup", "choice", "Local", "System",
+            "Local: where a desktop is seen and the page is served to this machine alone. Disable: never.",
+            choices=("Disable", "Local"), restart=True,
+        ),
+        Option(
+            "keep_finished_jobs", "Ended jobs to keep in the queue's list", "integer", 200, "System",
+            "Older ones are forgotten; their pictures stay.", minimum=1, maximum=10_000,
+        ),
+    )
+}

@@ -1,0 +1,144 @@
+"""The user's options in one JSON file: written whole or not at all, and never thrown away when it is broken."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import os
+import threading
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from modules.core.errors import FieldProblem, InvalidRequest, StorageFailed
+from modules.settings.schema import OPTIONS, OptionError, OptionValue
+
+logger = logging.getLogger(__name__)
+
+Listener = Callable[[Mapping[str, OptionValue]], None]
+
+
+class SettingsStore:
+    """The options' current values. Safe to use from several threads.
+
+    Keys in the file that this version does not know are kept as they are: they belong to an extension, to A1111 or
+    to a newer version.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._lock = threading.RLock()
+        self._listeners: list[Listener] = []
+        self._contents = _read(path)
+        self._values = _valid_values(self._contents, path)
+
+    def get(self, key: str) -> Any:
+        """Return an option's value; its type is that of the option's default. Raises KeyError for unknown keys."""
+        with self._lock:
+            return self._values[key]
+
+    def all(self) -> dict[str, OptionValue]:
+        """Return all options, in the order of the schema."""
+        with self._lock:
+            return dict(self._values)
+
+    def update(self, values: Mapping[str, object]) -> dict[str, Any]:
+        """Set options and return those that changed; all of them are set or none.
+
+        Raises InvalidRequest naming key, value and what is allowed for each wrong one, and StorageFailed when the
+        file cannot be written.
+        """
+        parsed = _parse_all(values)
+        with self._lock:
+            changes = {key: value for key, value in parsed.items() if self._values[key] != value}
+            if not changes:
+                return {}
+            contents = {**self._contents, **changes}
+            _write(self._path, contents)
+            self._contents = contents
+            self._values.update(changes)
+            listeners = list(self._listeners)
+        for listener in listeners:
+            listener(changes)
+        return dict(changes)
+
+    def subscribe(self, listener: Listener) -> Callable[[], None]:
+        """Call `listener` with the changed options after each change, until the returned function is called."""
+        with self._lock:
+            self._listeners.append(listener)
+
+        def unsubscribe() -> None:
+            with self._lock:
+                if listener in self._listeners:
+                    self._listeners.remove(listener)
+
+        return unsubscribe
+
+
+def _parse_all(values: Mapping[str, object]) -> dict[str, OptionValue]:
+    parsed: dict[str, OptionValue] = {}
+    problems: list[FieldProblem] = []
+    for key, value in values.items():
+        option = OPTIONS.get(key)
+        if option is None:
+            problems.append(FieldProblem(key, key, "an unknown option", "one of " + ", ".join(OPTIONS)))
+            continue
+        try:
+            parsed[key] = option.parse(value)
+        except OptionError as error:
+            problems.append(error.problem)
+    if problems:
+        raise InvalidRequest(problems)
+    return parsed
+
+
+def _valid_values(contents: Mapping[str, object], path: Path) -> dict[str, OptionValue]:
+    """Return every option's value; one that is not possible (edited by hand) falls back to its default."""
+    values: dict[str, OptionValue] = {}
+    for key, option in OPTIONS.items():
+        try:
+            values[key] = option.parse(contents.get(key, option.default))
+        except OptionError as error:
+            logger.warning("%s: %s The default %r is used.", path, error, option.default)
+            values[key] = option.default
+    return values
+
+
+def _read(path: Path) -> dict[str, object]:
+    """Return what the file holds; a broken file is moved aside, so that nothing in it is lost."""
+    try:
+        contents = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except ValueError as error:
+        return _move_aside(path, str(error))
+    except OSError as error:
+        raise StorageFailed(f"The settings {path} cannot be read: {error.strerror or error}.") from error
+    return contents if isinstance(contents, dict) else _move_aside(path, "it is not a JSON object")
+
+
+def _move_aside(path: Path, reason: str) -> dict[str, object]:
+    number = 1
+    while (aside := path.with_name(f"{path.name}.broken-{number}")).exists():
+        number += 1
+    with contextlib.suppress(OSError):
+        os.replace(path, aside)
+    logger.warning("The settings %s cannot be read (%s). They now lie in %s; defaults are used.", path, reason, aside)
+    return {}
+
+
+def _write(path: Path, contents: Mapping[str, object]) -> None:
+    part = path.with_name(f".{path.name}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with part.open("w", encoding="utf-8") as file:
+            json.dump(contents, file, indent=4, ensure_ascii=False)
+            file.write("\n")
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(part, path)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            part.unlink(missing_ok=True)
+        raise StorageFailed(f"The settings {path} cannot be written: {error.strerror or error}.") from error

@@ -1,0 +1,115 @@
+/**
+ * The txt2img form: kept in the browser's storage field by field, put back after a reload, and filled from a job.
+ * Gradio hands over the values of all fields in the order of `fields` and takes them back in the same order.
+ * @typedef {{name: string, element: string, label: string, help: string, default: string | number}} Field
+ */
+import { press, whenPresent } from "./dom.js";
+
+const KEY = "easel.form.";
+const SIZE_TOUCHED = KEY + "size_touched";
+const SIZES = ["width", "height"];
+
+export class Form extends EventTarget {
+  /** @param {Field[]} fields @param {number} nativeSize side in pixels that the current checkpoint is made for */
+  constructor(fields, nativeSize) {
+    super();
+    this.fields = fields;
+    this.nativeSize = nativeSize;
+    /** @type {Record<string, any>} */
+    this.values = Object.fromEntries(fields.map((field) => [field.name, field.default]));
+    /** @type {Record<string, any>} */
+    this.pending = {};
+    this.restored = false;
+  }
+
+  start() {
+    for (const field of this.fields) {
+      whenPresent(`#${field.element}`, (element) => (element.title = field.help));
+    }
+    const sizes = this.fields.filter((field) => SIZES.includes(field.name)).map((field) => `#${field.element}`);
+    const places = [...sizes, "#txt2img_res_switch_btn"].join(",");
+    for (const type of ["input", "click"]) {
+      document.addEventListener(type, (event) => {
+        const inside = event.target instanceof Element && event.target.closest(places);
+        if (inside && (type === "input" || inside.id === "txt2img_res_switch_btn")) this.#touchSize();
+      }, true);
+    }
+  }
+
+  /** Called by Gradio once the page is there: what was on the form before. @param {any[]} current */
+  restore(current) {
+    const kept = this.fields.map((field, place) => this.#kept(field.name) ?? current[place]);
+    this.restored = true;
+    this.#accept(kept);
+    return kept;
+  }
+
+  /** Called by Gradio whenever a field has changed. @param {any[]} values */
+  remember(values) {
+    if (this.restored) this.#accept(values);
+  }
+
+  /** Called by Gradio when the hidden button asks for new values. @param {any[]} current */
+  fill(current) {
+    const values = this.fields.map((field, place) => this.pending[field.name] ?? current[place]);
+    this.pending = {};
+    this.#accept(values);
+    return values;
+  }
+
+  /** Put values into the form. @param {Record<string, any>} values */
+  set(values) {
+    if (SIZES.some((name) => name in values)) this.#touchSize();
+    this.#put(values);
+  }
+
+  /** Let the size follow the checkpoint, unless the user has set one. @param {number} size */
+  follow(size) {
+    this.nativeSize = size;
+    if (!this.restored || this.#sizeTouched()) return;
+    if (SIZES.some((name) => this.values[name] !== size)) this.#put({ width: size, height: size });
+  }
+
+  /** @param {Record<string, any>} values */
+  #put(values) {
+    const names = this.fields.map((field) => field.name);
+    for (const [name, value] of Object.entries(values)) {
+      if (names.includes(name)) this.pending[name] = name === "seed" ? String(value) : value;
+    }
+    press("txt2img_fill");
+  }
+
+  /** @param {any[]} values */
+  #accept(values) {
+    this.fields.forEach((field, place) => {
+      const value = values[place];
+      if (SIZES.includes(field.name) && !this.#sizeTouched()) return void (this.values[field.name] = value);
+      if (value !== null && value !== undefined && (value !== this.values[field.name] || value !== field.default)) {
+        localStorage.setItem(KEY + field.name, JSON.stringify(value));
+      } else if (value === field.default) {
+        localStorage.removeItem(KEY + field.name);
+      }
+      this.values[field.name] = value;
+    });
+    this.dispatchEvent(new Event("change"));
+  }
+
+  /** @param {string} name */
+  #kept(name) {
+    if (SIZES.includes(name) && !this.#sizeTouched()) return this.nativeSize;
+    const text = localStorage.getItem(KEY + name);
+    try {
+      return text === null ? null : JSON.parse(text);
+    } catch {
+      return null;
+    }
+  }
+
+  #sizeTouched() {
+    return localStorage.getItem(SIZE_TOUCHED) === "yes";
+  }
+
+  #touchSize() {
+    localStorage.setItem(SIZE_TOUCHED, "yes");
+  }
+}

@@ -1,0 +1,64 @@
+/** A picture as large as the window: arrows for the next one, S saves, Esc or a click beside it closes. */
+import { h } from "./dom.js";
+
+export class Lightbox {
+  constructor() {
+    /** @type {import("./live.js").JobImage[]} */
+    this.images = [];
+    this.place = 0;
+    this.picture = h("img", { alt: "" });
+    this.counter = h("span", { class: "easel-lightbox-counter" });
+    this.save = h("a", { class: "easel-lightbox-button", download: true, title: "Save (S)", "aria-label": "Save" }, "⤓");
+    const button = (/** @type {string} */ text, /** @type {string} */ label, /** @type {string} */ more, /** @type {() => void} */ action) =>
+      h("button", { type: "button", class: `easel-lightbox-button ${more}`, title: label, "aria-label": label, onclick: action }, text);
+    this.previous = button("‹", "Previous picture", "easel-previous", () => this.step(-1));
+    this.next = button("›", "Next picture", "easel-next", () => this.step(1));
+    const close = button("✕", "Close", "", () => this.dialog.close());
+    const bar = h("div", { class: "easel-lightbox-bar" }, this.counter, this.save, close);
+    this.dialog = /** @type {HTMLDialogElement} */ (
+      h("dialog", { class: "easel-lightbox", "aria-label": "Picture" }, this.picture, this.previous, this.next, bar)
+    );
+  }
+
+  /** @param {import("./gallery.js").Gallery} gallery */
+  start(gallery) {
+    document.body.append(this.dialog);
+    this.dialog.addEventListener("click", (event) => {
+      if (event.target === this.dialog || event.target === this.picture) this.dialog.close();
+    });
+    this.dialog.addEventListener("keydown", (event) => {
+      if (event.key === "ArrowLeft") this.step(-1);
+      if (event.key === "ArrowRight") this.step(1);
+      if (event.key === "s") this.save.click();
+    });
+    // Before Gradio's own handler, which would go back to the grid.
+    document.addEventListener("click", (event) => {
+      const target = event.target instanceof Element ? event.target : null;
+      if (!target?.closest("#txt2img_gallery .preview .media-button") || !gallery.job) return;
+      event.preventDefault();
+      event.stopPropagation();
+      this.open(gallery.job.images, gallery.selected());
+    }, true);
+  }
+
+  /** @param {import("./live.js").JobImage[]} images @param {number} place */
+  open(images, place) {
+    if (!images.length) return;
+    this.images = images;
+    this.place = place;
+    this.step(0);
+    this.dialog.showModal();
+  }
+
+  /** @param {number} by */
+  step(by) {
+    this.place = (this.place + by + this.images.length) % this.images.length;
+    const image = this.images[this.place];
+    this.picture.setAttribute("src", image.url);
+    this.picture.setAttribute("alt", image.infotext);
+    this.save.setAttribute("href", image.url);
+    const several = this.images.length > 1;
+    this.counter.textContent = several ? `${this.place + 1} / ${this.images.length}` : "";
+    this.previous.hidden = this.next.hidden = !several;
+  }
+}

@@ -1,0 +1,110 @@
+/**
+ * The socket to the server, and what it has told: one place for the whole page.
+ * @typedef {{index: number, seed: string, url: string, infotext: string}} JobImage
+ * @typedef {{id: string, state: string, created: number, started: number | null, finished: number | null,
+ *   error: string | null, request: Record<string, any>, images: JobImage[], image_count: number}} Job
+ * @typedef {{job: string, fraction: number, step: number, steps: number, image: number, images: number,
+ *   batch_size: number, seconds_left: number | null, preview: string | null, stage: string}} Progress
+ */
+
+const RECONNECT_MS = 1000;
+/** The server speaks at least every 5 s; after so long a silence the connection is dead without saying so. */
+const SILENCE_MS = 13_000;
+
+export class Live extends EventTarget {
+  constructor() {
+    super();
+    this.connected = false;
+    this.engine = { state: "starting", detail: "" };
+    this.model = { title: "", state: "none", fraction: 0, stage: "" };
+    /** @type {Job | null} the running job, else the last one with something to show */
+    this.job = null;
+    /** @type {Progress | null} */
+    this.progress = null;
+    /** @type {{waiting: string[], running: string | null, paused: boolean, reason: string}} */
+    this.queue = { waiting: [], running: null, paused: false, reason: "" };
+    /** @type {WebSocket | null} */
+    this.socket = null;
+    this.timer = 0;
+  }
+
+  /** Listen to "change" (anything shown), "jobs" (some job or the order changed) or "connection". */
+  on(/** @type {string} */ type, /** @type {() => void} */ listener) {
+    this.addEventListener(type, listener);
+  }
+
+  running() {
+    return this.job !== null && this.job.state === "running";
+  }
+
+  connect() {
+    const scheme = location.protocol === "https:" ? "wss:" : "ws:";
+    const socket = new WebSocket(`${scheme}//${location.host}/easel/live`);
+    this.socket = socket;
+    socket.addEventListener("message", (event) => {
+      if (socket !== this.socket) return;
+      this.#expectMore();
+      this.#take(JSON.parse(event.data));
+    });
+    socket.addEventListener("close", () => {
+      if (socket === this.socket) this.#lost();
+    });
+    this.#expectMore();
+  }
+
+  #expectMore() {
+    clearTimeout(this.timer);
+    this.timer = window.setTimeout(() => {
+      this.socket?.close();
+      this.#lost();
+    }, SILENCE_MS);
+  }
+
+  #lost() {
+    this.socket = null;
+    clearTimeout(this.timer);
+    this.timer = window.setTimeout(() => this.connect(), RECONNECT_MS);
+    this.#connection(false);
+  }
+
+  #connection(/** @type {boolean} */ connected) {
+    if (this.connected === connected) return;
+    this.connected = connected;
+    document.documentElement.dataset.live = connected ? "connected" : "lost";
+    this.#tell("connection");
+  }
+
+  #tell(/** @type {string} */ type) {
+    this.dispatchEvent(new Event(type));
+  }
+
+  /** @param {any} message */
+  #take(message) {
+    const { type, ...rest } = message;
+    if (type === "snapshot") this.#takeSnapshot(message);
+    else if (type === "progress") this.progress = rest;
+    else if (type === "job") this.#takeJob(message.job);
+    else if (type === "queue") this.queue = rest;
+    else if (type === "model") this.model = rest;
+    else if (type === "engine") this.engine = rest;
+    if (type === "beat") return;
+    if (type === "job" || type === "queue" || type === "removed" || type === "snapshot") this.#tell("jobs");
+    this.#tell("change");
+  }
+
+  /** @param {any} snapshot */
+  #takeSnapshot(snapshot) {
+    this.engine = snapshot.engine;
+    this.model = snapshot.model;
+    this.job = snapshot.job;
+    this.progress = snapshot.progress;
+    this.queue = { ...snapshot.queue, waiting: snapshot.queue.waiting.map((/** @type {Job} */ job) => job.id) };
+    this.#connection(true);
+  }
+
+  /** @param {Job} job */
+  #takeJob(job) {
+    if (job.state === "running" || job.id === this.job?.id) this.job = job;
+    if (this.progress?.job === job.id && job.state !== "running") this.progress = null;
+  }
+}

@@ -1,0 +1,51 @@
+/** The token counters over the two prompts, counted by the server's tokenizer. */
+import { post } from "./api.js";
+import { debounce, whenPresent } from "./dom.js";
+
+const PAUSE_MS = 250;
+const COUNTERS = ["txt2img_token_counter", "txt2img_negative_token_counter"];
+
+export class TokenCounters {
+  /** @param {import("./form.js").Form} form @param {import("./live.js").Live} live */
+  constructor(form, live) {
+    this.form = form;
+    this.live = live;
+    this.counted = "";
+    /** @type {string[]} */
+    this.shown = COUNTERS.map(() => "0/75");
+    this.engine = "";
+  }
+
+  start() {
+    const count = debounce(() => this.#count(), PAUSE_MS);
+    this.form.addEventListener("change", count);
+    this.live.on("change", () => {
+      if (this.engine === this.live.engine.state) return;
+      this.engine = this.live.engine.state;
+      this.counted = "";
+      count();
+    });
+    COUNTERS.forEach((id) => whenPresent(`#${id}`, () => this.#show()));
+  }
+
+  async #count() {
+    const texts = [this.form.values.prompt ?? "", this.form.values.negative_prompt ?? ""];
+    const key = JSON.stringify(texts);
+    if (key === this.counted) return;
+    this.counted = key;
+    const { counts } = await post("/easel/tokens", { texts }).catch(() => ({ counts: [null, null] }));
+    if (this.counted !== key) return;
+    if (counts.includes(null)) this.counted = "";
+    counts.forEach((/** @type {[number, number] | null} */ pair, /** @type {number} */ place) => {
+      if (pair) this.shown[place] = `${pair[0]}/${pair[1]}`;
+    });
+    this.#show();
+  }
+
+  #show() {
+    COUNTERS.forEach((id, place) => {
+      const counter = document.querySelector(`#${id} span`);
+      if (counter) counter.textContent = this.shown[place];
+    });
+  }
+}

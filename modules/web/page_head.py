@@ -1,0 +1,69 @@
+"""Puts our style sheets, scripts and the page's facts into Gradio's HTML, where they run before Gradio does.
+
+Gradio's own `head=` travels in its configuration and takes effect a second later, after a flash of unstyled page.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping
+
+from starlette.datastructures import MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+SOCIAL_TAGS = re.compile(rb'<meta\s+(?:property="og:|name="twitter:)[^>]*/>\s*')
+PLACE = re.compile(rb'(<meta\s+name="viewport"[^>]*>)')
+STYLES = ("palette.css", "page.css", "txt2img.css", "queue.css", "settings.css", "overlays.css")
+
+
+class PageHead:
+    """ASGI application that rewrites the answer to `/` and leaves all others alone."""
+
+    def __init__(self, app: ASGIApp, assets: str, facts: Callable[[], Mapping[str, object]]) -> None:
+        self._app = app
+        self._assets = assets
+        self._facts = facts
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve a request; `/` is held back until it is complete."""
+        if scope["type"] != "http" or scope["path"] != "/":
+            await self._app(scope, receive, send)
+            return
+        start: Message = {}
+        body = bytearray()
+
+        async def send_rewritten(message: Message) -> None:
+            nonlocal start
+            if message["type"] == "http.response.start":
+                start = message
+                return
+            body.extend(message.get("body", b""))
+            if message.get("more_body", False):
+                return
+            page = self._rewrite(bytes(body)) if body else b""
+            headers = MutableHeaders(scope=start)
+            headers["cache-control"] = "no-store"
+            if body:
+                headers["content-length"] = str(len(page))
+            await send(start)
+            await send({"type": "http.response.body", "body": page})
+
+        await self._app(scope, receive, send_rewritten)
+
+    def _rewrite(self, page: bytes) -> bytes:
+        head = self._head().encode()
+        page = SOCIAL_TAGS.sub(b"", page)
+        page, count = PLACE.subn(lambda match: match.group(1) + head, page, count=1)
+        return page if count else page.replace(b"</head>", head + b"</head>", 1)
+
+    def _head(self) -> str:
+        # "<" is escaped so that no text among the facts can end the script element.
+        facts = json.dumps(dict(self._facts())).replace("<", "\\u003c")
+        styles = "".join(f'<link rel="stylesheet" href="{self._assets}/{name}">' for name in STYLES)
+        return (
+            f'<link rel="icon" type="image/svg+xml" href="{self._assets}/favicon.svg">'
+            f'<script type="application/json" id="easel-facts">{facts}</script>'
+            f'<script src="{self._assets}/scheme.js"></script>{styles}'
+            f'<script type="module" src="{self._assets}/main.js"></script>'
+        )

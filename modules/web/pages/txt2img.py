@@ -1,0 +1,166 @@
+"""The txt2img tab: the form, the buttons over a running job, and the gallery."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import gradio as gr
+
+from modules.core.errors import EaselError, InvalidRequest, JobNotFound
+from modules.web.checkpoints import CheckpointChooser
+from modules.web.forms import TXT2IMG_FIELDS, make_component, request_from_form
+from modules.web.pages.events import FRONTEND_ONLY, SERVER
+from modules.web.services import WebServices
+
+TAB = "txt2img"
+CLIP_SKIP_SETTING = "CLIP_stop_at_last_layers"
+NOISE_SETTING = "randn_source"
+REMEMBER = "(...values) => { window.easel.form.remember(values); return [] }"
+FILL = "(...values) => window.easel.form.fill(values)"
+RESTORE = "(...values) => window.easel.form.restore(values)"
+
+
+def build_txt2img(page: Any, services: WebServices, chooser: CheckpointChooser) -> None:
+    """Build the tab's content and wire its events."""
+    fields: dict[str, Any] = {}
+    with gr.Row(elem_id=f"{TAB}_toprow", elem_classes=["easel-toprow"]):
+        with gr.Column(scale=6, elem_id=f"{TAB}_prompt_container", min_width=300):
+            _build_prompt(fields, services, "prompt", "token_counter")
+            _build_prompt(fields, services, "negative_prompt", "negative_token_counter")
+        with gr.Column(scale=1, elem_id=f"{TAB}_actions_column", min_width=240):
+            generate = _build_buttons()
+    with gr.Row(elem_classes=["easel-columns"]):
+        with gr.Column(scale=5, elem_id=f"{TAB}_settings", min_width=320):
+            _build_settings(fields, services)
+        with gr.Column(scale=6, elem_id=f"{TAB}_results", min_width=320):
+            _build_results(services)
+    components = [fields[name] for name in TXT2IMG_FIELDS]
+    _wire_generate(generate, components, services, chooser)
+    _wire_memory(page, components)
+
+
+def submit_form(
+    values: Sequence[object], services: WebServices, chooser: CheckpointChooser, owner: str | None
+) -> dict[str, object]:
+    """Put the form's request into the queue; return the job's id, or what is wrong field by field."""
+    current = chooser.current()
+    extra = {
+        "checkpoint": current.title if current else "",
+        "clip_skip": services.settings.get(CLIP_SKIP_SETTING),
+        "noise_source": services.settings.get(NOISE_SETTING),
+    }
+    try:
+        job = services.jobs.submit(request_from_form(TXT2IMG_FIELDS, values, extra, services.lists), owner)
+    except EaselError as error:
+        return describe_error(error)
+    return {"job": job.id}
+
+
+def describe_error(error: EaselError) -> dict[str, object]:
+    """Return an error as the page gets it: one text, and the wrong fields if it names any."""
+    problems = error.problems if isinstance(error, InvalidRequest) else ()
+    return {
+        "detail": str(error),
+        "problems": [
+            {"field": each.field, "label": each.label, "value": each.value, "allowed": each.allowed}
+            for each in problems
+        ],
+    }
+
+
+def _build_prompt(fields: dict[str, Any], services: WebServices, name: str, counter: str) -> None:
+    with gr.Column(elem_classes=["easel-prompt-box"]):
+        fields[name] = make_component(TAB, name, services.lists)
+        gr.HTML("<span>0/75</span>", elem_id=f"{TAB}_{counter}", elem_classes=["easel-counter"], js_on_load=None)
+
+
+def _build_buttons() -> Any:
+    with gr.Column(elem_id=f"{TAB}_generate_box", elem_classes=["easel-generate-box"]):
+        generate = gr.Button("Generate", variant="primary", elem_id=f"{TAB}_generate")
+        gr.Button("Interrupt", elem_id=f"{TAB}_interrupt", elem_classes=["easel-while-running"])
+        gr.Button("Skip", elem_id=f"{TAB}_skip", elem_classes=["easel-while-running"])
+    gr.HTML("", elem_id=f"{TAB}_message", js_on_load=None)
+    return generate
+
+
+def _build_settings(fields: dict[str, Any], services: WebServices) -> None:
+    def add(name: str) -> Any:
+        fields[name] = make_component(TAB, name, services.lists)
+        return fields[name]
+
+    with gr.Row(elem_classes=["easel-pair"]):
+        add("sampler")
+        add("scheduler")
+    add("steps")
+    with gr.Row(elem_classes=["easel-size"]):
+        with gr.Column(elem_classes=["easel-sliders"], min_width=200):
+            width, height = add("width"), add("height")
+        switch = gr.Button("⇅", elem_id=f"{TAB}_res_switch_btn", elem_classes=["easel-tool"], scale=0)
+    with gr.Row(elem_classes=["easel-pair"]):
+        add("batch_count")
+        add("batch_size")
+    add("cfg_scale")
+    with gr.Row(elem_classes=["easel-seed"]):
+        seed = add("seed")
+        random = gr.Button("🎲️", elem_id=f"{TAB}_random_seed", elem_classes=["easel-tool"], scale=0)
+        reuse = gr.Button("♻️", elem_id=f"{TAB}_reuse_seed", elem_classes=["easel-tool"], scale=0)
+    switch.click(None, [width, height], [width, height], js="(width, height) => [height, width]", **FRONTEND_ONLY)
+    random.click(None, None, [seed], js="() => ['-1']", **FRONTEND_ONLY)
+    reuse.click(None, [seed], [seed], js="(seed) => [window.easel.gallery.selectedSeed() ?? seed]", **FRONTEND_ONLY)
+
+
+def _build_results(services: WebServices) -> None:
+    gr.HTML("", elem_id=f"{TAB}_progress", js_on_load=None)
+    with gr.Column(elem_id=f"{TAB}_gallery_container"):
+        gallery = gr.Gallery(
+            label="Output",
+            show_label=False,
+            elem_id=f"{TAB}_gallery",
+            interactive=False,
+            preview=True,
+            columns=4,
+            height="auto",
+            object_fit="contain",
+            buttons=[],
+        )
+        gr.HTML("", elem_id=f"{TAB}_live_preview", js_on_load=None)
+    gr.HTML("", elem_id=f"html_info_{TAB}", elem_classes=["easel-infotext"], js_on_load=None)
+    refresh = gr.Button(elem_id=f"{TAB}_gallery_refresh", visible="hidden")
+    wanted = gr.Textbox(elem_id=f"{TAB}_gallery_wanted", visible="hidden")
+
+    def show_pictures(text: str) -> Any:
+        wish: Mapping[str, Any] = json.loads(text)
+        try:
+            images = services.jobs.get(str(wish["job"])).images
+        except JobNotFound:
+            images = ()
+        selected = min(int(wish["selected"]), len(images) - 1) if images else None
+        return gr.Gallery(value=[str(image.path) for image in images], selected_index=selected)
+
+    refresh.click(
+        show_pictures, [wanted], [gallery], js="() => [window.easel.gallery.wanted()]",
+        **(SERVER | {"trigger_mode": "always_last"}),
+    )
+
+
+def _wire_generate(
+    generate: Any, components: list[Any], services: WebServices, chooser: CheckpointChooser
+) -> None:
+    outcome = gr.Textbox(elem_id=f"{TAB}_outcome", visible="hidden")
+
+    def submit(request: gr.Request, *values: object) -> str:
+        owner = request.request.scope.get("user_name")
+        return json.dumps(submit_form(values, services, chooser, owner))
+
+    event = generate.click(submit, components, [outcome], **SERVER)
+    event.then(None, [outcome], None, js="(text) => { window.easel.messages.outcome(text); return [] }", **FRONTEND_ONLY)
+
+
+def _wire_memory(page: Any, components: list[Any]) -> None:
+    """Have the browser keep the form and put it back after a reload; a hidden button fills it from a job."""
+    fill = gr.Button(elem_id=f"{TAB}_fill", visible="hidden")
+    fill.click(None, components, components, js=FILL, **FRONTEND_ONLY)
+    page.load(None, components, components, js=RESTORE, **FRONTEND_ONLY)
+    gr.on([component.change for component in components], None, components, None, js=REMEMBER, **FRONTEND_ONLY)

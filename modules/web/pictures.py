@@ -1,0 +1,75 @@
+"""The routes that serve pictures: those under outputs/ and the previews of a running job."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from fastapi import APIRouter, HTTPException
+from starlette.responses import FileResponse, Response
+
+from modules.jobs.queue import JobQueue
+
+MEDIA_TYPES: Mapping[str, str] = {
+    ".png": "image/png",
+    ".jpg": "image/jpeg",
+    ".jpeg": "image/jpeg",
+    ".webp": "image/webp",
+    ".avif": "image/avif",
+    ".gif": "image/gif",
+}
+"""What counts as a picture; anything else under outputs/, above all the database, is never served."""
+FOREVER = "private, max-age=31536000, immutable"
+"""A finished picture never changes: its name is never given to another."""
+
+
+def find_picture(outputs: Path, wanted: str) -> Path | None:
+    """Return the picture at `wanted`, a path relative to `outputs` or an absolute one within; None when there is none.
+
+    Dotfiles and whatever lies in a dot-folder are not found, nor what a link leads to outside of `outputs`.
+    """
+    root = outputs.resolve()
+    if "\0" in wanted or "\\" in wanted:
+        return None
+    try:
+        path = (root / wanted).resolve()
+        relative = path.relative_to(root)
+    except (ValueError, OSError):
+        return None
+    hidden = any(part.startswith(".") for part in (*relative.parts, *Path(wanted).parts))
+    if hidden or path.suffix.lower() not in MEDIA_TYPES or not path.is_file():
+        return None
+    return path
+
+
+def make_picture_router(jobs: JobQueue, outputs: Path) -> APIRouter:
+    """Return the picture routes."""
+    router = APIRouter()
+
+    def serve(wanted: str, cache: str = FOREVER) -> Response:
+        """Answer with a picture's file or 404."""
+        path = find_picture(outputs, wanted)
+        if path is None:
+            raise HTTPException(404, "There is no such picture.")
+        return FileResponse(path, media_type=MEDIA_TYPES[path.suffix.lower()], headers={"cache-control": cache})
+
+    @router.api_route("/easel/image/{path:path}", methods=["GET", "HEAD"])
+    def image(path: str) -> Response:
+        """Serve a picture by its path under outputs/."""
+        return serve(path.lstrip("/"))
+
+    # Gradio's gallery asks for its files here; this route comes before Gradio's, which would serve the database too.
+    @router.api_route("/gradio_api/file={path:path}", methods=["GET", "HEAD"])
+    def gallery_file(path: str) -> Response:
+        """Serve a picture by its absolute path."""
+        return serve(path)
+
+    @router.get("/easel/preview/{job}/{number}")
+    def preview(job: str, number: int) -> Response:
+        """Serve the newest preview of a job; `number` only makes each address new."""
+        picture = jobs.preview(job)
+        if picture is None:
+            raise HTTPException(404, f"There is no preview {number} of this job.")
+        return Response(picture, media_type="image/jpeg", headers={"cache-control": "no-store"})
+
+    return router

@@ -1,0 +1,131 @@
+"""The web application: our routes, the socket and Gradio's page in one FastAPI app, and the gates in front of it."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+from fastapi import FastAPI, Request
+from starlette.middleware.cors import CORSMiddleware
+from starlette.middleware.gzip import GZipMiddleware
+from starlette.responses import JSONResponse, Response
+from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp, Scope
+
+from modules.core.errors import (
+    EaselError,
+    InvalidRequest,
+    JobNotFound,
+    JobStateConflict,
+    ModelUnavailable,
+    StorageFailed,
+)
+from modules.web.auth import AttemptLimiter, AuthGate, Sessions
+from modules.web.checkpoints import CheckpointChooser
+from modules.web.forms import TXT2IMG_FIELDS, describe_fields
+from modules.web.guard import LARGEST_BODY, Guard, HostNames
+from modules.web.job_routes import make_job_router
+from modules.web.live import make_live_router
+from modules.web.option_routes import make_option_router
+from modules.web.page_head import PageHead
+from modules.web.pages.layout import build_page
+from modules.web.pages.txt2img import describe_error
+from modules.web.pictures import make_picture_router
+from modules.web.services import WebServices
+from modules.web.theme import make_theme
+
+ASSETS = Path(__file__).parent / "assets"
+STATUS_OF_ERROR: Mapping[type[EaselError], int] = {
+    InvalidRequest: 422,
+    JobNotFound: 404,
+    JobStateConflict: 409,
+    ModelUnavailable: 422,
+    StorageFailed: 507,
+}
+FASTEST_COMPRESSION = 4
+
+
+def create_app(services: WebServices) -> Guard:
+    """Return the application as the server runs it: guard, sign-in (with credentials), compression, routes."""
+    config = services.config
+    chooser = CheckpointChooser(services.checkpoints, services.settings, services.preload)
+
+    def facts() -> Mapping[str, object]:
+        return {
+            "fields": describe_fields("txt2img", TXT2IMG_FIELDS),
+            "native_size": chooser.native_size(),
+            "theme": config.theme,
+            "signed_in": bool(config.credentials),
+        }
+
+    app: ASGIApp = PageHead(make_routes(services, chooser), assets_address(), facts)
+    app = GZipMiddleware(app, minimum_size=1024, compresslevel=FASTEST_COMPRESSION)
+    if config.credentials:
+        app = AuthGate(app, dict(config.credentials), Sessions(), AttemptLimiter())
+    return Guard(app, HostNames(config.host))
+
+
+def make_routes(services: WebServices, chooser: CheckpointChooser) -> FastAPI:
+    """Return the FastAPI application with every route, Gradio's included, and nothing in front of them."""
+    os.environ.setdefault("GRADIO_TEMP_DIR", str(services.outputs / ".easel" / "gradio"))
+    app = FastAPI(title="Easel", docs_url=None, redoc_url=None, openapi_url=None)
+    # Gradio leaves cross-origin headers to its parent when that decides on them, and ours allows nobody.
+    app.add_middleware(CORSMiddleware, allow_origins=[])
+    app.add_exception_handler(EaselError, _answer_error)
+    app.include_router(make_live_router(services.jobs))
+    app.include_router(make_picture_router(services.jobs, services.outputs))
+    app.include_router(make_job_router(services.jobs))
+    app.include_router(make_option_router(services, chooser))
+    app.mount(assets_address(), _Assets(directory=ASSETS))
+    # The gallery then refers to pictures where they are; else Gradio would copy each of them.
+    gr.set_static_paths([services.outputs])
+    return _mount_page(app, services, chooser)
+
+
+def assets_address() -> str:
+    """Return where our scripts and styles are served; it changes with their content, so they can be kept forever."""
+    digest = hashlib.sha256()
+    for path in sorted(ASSETS.iterdir()):
+        digest.update(path.name.encode() + path.read_bytes())
+    return f"/easel/assets/{digest.hexdigest()[:12]}"
+
+
+class _Assets(StaticFiles):
+    """Static files that browsers may keep: their address changes when they do."""
+
+    def file_response(self, full_path: Any, stat_result: os.stat_result, scope: Scope, status_code: int = 200) -> Response:
+        """Serve a file with a long life in the browser's cache."""
+        response = super().file_response(full_path, stat_result, scope, status_code)
+        response.headers["cache-control"] = "private, max-age=31536000, immutable"
+        return response
+
+
+def _mount_page(app: FastAPI, services: WebServices, chooser: CheckpointChooser) -> FastAPI:
+    mounted: FastAPI = gr.mount_gradio_app(
+        app,
+        build_page(services, chooser),
+        path="/",
+        theme=make_theme(),
+        footer_links=[],
+        run_history=False,
+        allowed_paths=[],
+        max_file_size=LARGEST_BODY,
+        show_error=False,
+        ssr_mode=False,
+        pwa=False,
+        mcp_server=False,
+        enable_monitoring=False,
+    )
+    return mounted
+
+
+async def _answer_error(_: Request, error: Exception) -> Response:
+    """Turn an error of ours into a status and a text for the user."""
+    if not isinstance(error, EaselError):
+        raise error
+    status = next((code for kind, code in STATUS_OF_ERROR.items() if isinstance(error, kind)), 400)
+    return JSONResponse(describe_error(error), status)

@@ -1,0 +1,145 @@
+"""Hold our pictures against A1111's own: `python tests/conformance_pictures.py DIR CHECKPOINT`.
+
+DIR holds one NAME.json per case, with the request as A1111's API takes it, the names of its pictures and its
+infotexts; CHECKPOINT is the file that the pictures were made from. A1111 ran on a CPU in fp32 with its noise source
+set to CPU; so do we. An fp32 implementation of the same meaning lands within 2 of 255, on average under 0.01.
+Cases that ask for what does not exist yet are skipped by name. The exit status is 1 when a case failed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+import numpy as np
+from PIL import Image
+
+from modules.core.errors import InvalidRequest
+from modules.core.events import Event
+from modules.core.request import GenerationRequest
+from modules.core.result import GeneratedImage
+from modules.engine.memory import DeviceWishes
+from modules.engine.service import DiffusionEngine
+from modules.library.catalog import CheckpointCatalog
+from modules.library.hashing import HashCache
+from modules.sampling import registry
+from tests.conformance import Case, NotBuilt, run
+
+CLOSE_PICTURE_MAX = 2
+CLOSE_PICTURE_MEAN = 0.01
+# What a request of the pictures may hold so that it can be replayed already, by our own names.
+REQUEST_FIELDS = {
+    "prompt": "prompt",
+    "negative_prompt": "negative_prompt",
+    "seed": "seed",
+    "steps": "steps",
+    "width": "width",
+    "height": "height",
+    "cfg_scale": "cfg_scale",
+    "sampler_name": "sampler",
+    "scheduler": "scheduler",
+    "batch_size": "batch_size",
+    "n_iter": "batch_count",
+}
+OVERRIDES = {"CLIP_stop_at_last_layers": "clip_skip", "randn_source": "noise_source"}
+PROMPT_EDITING = re.compile(r"\[[^\]]*[:|][^\]]*\]|\bAND\b|<\w+:|(?:^|\n)#")
+
+
+class Collector:
+    """Takes the pictures of a run; never asks to stop."""
+
+    def __init__(self) -> None:
+        self.images: list[GeneratedImage] = []
+
+    def publish(self, event: Event) -> None:
+        """Ignore events."""
+
+    def wants_preview(self, step: int) -> bool:
+        """Want none."""
+        return False
+
+    def save(self, image: GeneratedImage) -> None:
+        """Keep the picture in memory."""
+        self.images.append(image)
+
+    def interrupted(self) -> bool:
+        """Never."""
+        return False
+
+    def stopping_after_current(self) -> bool:
+        """Never."""
+        return False
+
+    def take_skip(self) -> bool:
+        """Never."""
+        return False
+
+
+def picture_cases(folder: Path, checkpoint: Path) -> Iterator[Case]:
+    """Yield A1111's own pictures; the checkpoint is the one that they were made from."""
+    catalog = CheckpointCatalog([checkpoint.parent], HashCache(checkpoint.parent / ".hashes.json"))
+    engine = DiffusionEngine(catalog, DeviceWishes(use_cpu=True))
+    for path in sorted(folder.glob("*.json")):
+        if not path.name.startswith("_"):
+            case = json.loads(path.read_text(encoding="utf-8"))
+            yield Case(f"picture {path.stem}", lambda case=case: check_picture(case, folder, engine, checkpoint.name))
+
+
+def check_picture(case: dict[str, Any], folder: Path, engine: DiffusionEngine, checkpoint: str) -> tuple[str, bool]:
+    """Make the pictures of `case` and compare them with A1111's. Raises NotBuilt."""
+    request = picture_request(case, checkpoint)
+    collector = Collector()
+    engine.generate(request, collector, collector)
+    texts, close = [], True
+    for image, name in zip(collector.images, case["images"], strict=True):
+        theirs = np.asarray(Image.open(folder / name).convert("RGB")).astype(int)
+        off = np.abs(np.asarray(image.pixels).astype(int) - theirs)
+        texts.append(f"max {off.max()} mean {off.mean():.4f}")
+        close = close and off.max() <= CLOSE_PICTURE_MAX and off.mean() < CLOSE_PICTURE_MEAN
+    infotexts = (collector.images[0].infotext, case["infotexts"][0])
+    ours, reference = (re.sub(r", Version: .*", "", text) for text in infotexts)
+    if ours != reference:
+        return f"{'; '.join(texts)}; infotext {ours!r} where {reference!r} is expected", False
+    return "; ".join(texts), close
+
+
+def picture_request(case: dict[str, Any], checkpoint: str) -> GenerationRequest:
+    """Return our request for a recorded one. Raises NotBuilt for what cannot be asked for yet."""
+    if case["mode"] != "txt2img":
+        raise NotBuilt(case["mode"])
+    values: dict[str, object] = {"checkpoint": checkpoint, "noise_source": "CPU"}
+    given = dict(case["request"])
+    overrides = given.pop("override_settings", {})
+    given.pop("override_settings_restore_afterwards", None)
+    for names, source in ((REQUEST_FIELDS, given), (OVERRIDES, overrides)):
+        for name, value in source.items():
+            if name not in names:
+                raise NotBuilt(f"request field {name}")
+            values[names[name]] = value
+    if PROMPT_EDITING.search(str(given.get("prompt", ""))):
+        raise NotBuilt("prompt editing, AND, networks and comments")
+    if registry.find_sampler(str(values["sampler"])) is None:
+        raise NotBuilt(f"sampler {values['sampler']}")
+    scheduler = str(values.get("scheduler", registry.AUTOMATIC))
+    if scheduler != registry.AUTOMATIC and registry.find_schedule(scheduler) is None:
+        raise NotBuilt(f"schedule {scheduler}")
+    try:
+        return GenerationRequest.checked(values)
+    except InvalidRequest as error:
+        raise NotBuilt(str(error)) from error
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("checkpoint", type=Path)
+    parser.add_argument("--only", default="", metavar="TEXT", help="only cases whose name holds TEXT")
+    given = parser.parse_args()
+    sys.exit(1 if run(picture_cases(given.folder, given.checkpoint), given.only) else 0)
