@@ -45,6 +45,8 @@ ENVIRONMENT = {
     "HF_HUB_DISABLE_TELEMETRY": "1",
     "DISABLE_TELEMETRY": "1",
     "DO_NOT_TRACK": "1",
+    # Waiting threads sleep instead of spinning: where anything else runs, spinning makes torch many times slower.
+    "OMP_WAIT_POLICY": "PASSIVE",
 }
 SYSTEM_BROWSERS = (
     "chromium",

@@ -18,14 +18,14 @@ import uvicorn
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from modules.cli import FIRST_PORT, LOOPBACK_HOST, AppConfig, is_loopback
-from modules.core.errors import EaselError, ModelUnavailable, StorageFailed
+from modules.core.errors import EaselError, StorageFailed
 from modules.core.ports import Engine
 from modules.gallery.saving import PictureStore, SavingRules
 from modules.jobs.ports import EngineFactory, JobRules
 from modules.jobs.queue import JobQueue, open_queue, state_folder
 from modules.jobs.server_lock import ServerLock
 from modules.library.catalog import CheckpointCatalog
-from modules.library.choices import Choices, open_catalog
+from modules.library.choices import CHECKPOINT_OPTION, Choices, default_checkpoint, open_catalog
 from modules.settings.store import SettingsStore
 from modules.web.server import create_app
 from modules.web.services import WebServices
@@ -39,7 +39,6 @@ NOBODY_SECONDS = 3.0
 """So long after the start the engine is loaded although nobody has opened the page."""
 BUSY_SECONDS = 8.0
 """So long after the start the engine is loaded although requests keep coming."""
-CHECKPOINT_OPTION = "sd_model_checkpoint"
 
 
 class CannotServe(EaselError):
@@ -212,16 +211,6 @@ def make_engine(config: AppConfig, catalog: CheckpointCatalog) -> Engine:
     )
     engine: Engine = service.DiffusionEngine(catalog, wishes)
     return engine
-
-
-def default_checkpoint(settings: SettingsStore, catalog: CheckpointCatalog) -> str:
-    """Return the checkpoint that the settings name, or "" (the first usable) when that is gone."""
-    name = str(settings.get(CHECKPOINT_OPTION))
-    try:
-        return catalog.find(name).title if name else ""
-    except ModelUnavailable as error:
-        logger.warning("%s The first usable one is taken.", error)
-        return ""
 
 
 def job_rules(settings: SettingsStore) -> JobRules:

@@ -21,7 +21,7 @@ from modules.core.request import GenerationRequest
 from modules.gallery.saving import PictureStore
 from modules.jobs.model import JobState
 from modules.jobs.queue import JobQueue, open_queue
-from modules.library.choices import Choices, open_catalog
+from modules.library.choices import Choices, default_checkpoint, open_catalog
 from modules.settings.store import SettingsStore
 from tests.fakes import FakeEngine, FileGate, HoldAt, wait_until
 
@@ -98,7 +98,7 @@ def test_a_chosen_checkpoint_that_is_gone_gives_way_to_the_first_usable_one(
 ) -> None:
     settings = SettingsStore(config.settings_file)
     settings.update({"sd_model_checkpoint": "no such thing.safetensors"})
-    assert app.default_checkpoint(settings, open_catalog(config)) == ""
+    assert default_checkpoint(settings, open_catalog(config)) == ""
     assert "no such thing.safetensors" in caplog.text
 
 
@@ -158,6 +158,14 @@ def test_a_queue_that_is_no_database_is_reported_and_the_folder_is_free_again(co
     for _ in range(2):
         with pytest.raises(StorageFailed, match=r"jobs\.sqlite cannot be used: file is not a database"):
             app.build(config, FakeEngine)
+
+
+def test_share_is_refused_as_long_as_it_is_not_built(
+    tmp_path: Path, quiet_start: None, caplog: pytest.LogCaptureFixture
+) -> None:
+    config = cli.parse_arguments(["--data-dir", str(tmp_path), "--share"], environment={})
+    assert app.serve(config) == 1
+    assert "--share is not built yet" in caplog.text
 
 
 def test_a_port_that_is_taken_is_an_error_only_when_it_was_asked_for() -> None:
@@ -265,10 +273,9 @@ def test_a_served_page_survives_a_second_start_and_sigterm_in_the_middle_of_a_jo
         assert holder == {"pid": server.pid, "address": address[1]}
         FileGate(gate_folder).wait_reached(1, 2)
 
-        second = subprocess.run(command, cwd=repo_root, capture_output=True, text=True, check=False)
-        assert second.returncode == 1
-        assert f"process {server.pid} at {address[1]}" in second.stdout
-        assert "Traceback" not in second.stdout + second.stderr
+        second = cli.parse_arguments(["--data-dir", str(data)], environment={})
+        with pytest.raises(DataFolderInUse, match=f"process {server.pid} at {address[1]}"):
+            app.build(second, FakeEngine)
 
         server.send_signal(signal.SIGTERM)
         assert server.wait(20) == 0

@@ -11,7 +11,7 @@ import torch
 from accelerate import init_empty_weights
 from diffusers import AutoencoderKL, UNet2DConditionModel
 from safetensors import SafetensorError, safe_open
-from torch import Tensor, nn
+from torch import Tensor
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
 from modules.core.errors import ModelUnavailable
@@ -37,17 +37,17 @@ def load_bundle(entry: CheckpointEntry, plan: DevicePlan, progress: Progress) ->
     try:
         raw = _read_folder(entry.path, progress) if entry.path.is_dir() else _read_file(entry.path, family, progress)
         progress(_READING_SHARE, "building the U-Net")
-        unet = _built(UNet2DConditionModel.from_config(dict(raw.configs["unet"])), raw.tensors["unet"], "U-Net")
+        unet = _built(lambda: _from_config(UNet2DConditionModel, raw, "unet"), raw.tensors["unet"], "U-Net", plan.dtype)
         progress(0.85, "building VAE and text encoder")
-        vae = _built(AutoencoderKL.from_config(dict(raw.configs["vae"])), raw.tensors["vae"], "VAE")
-        text_encoder = _built_text_encoder(raw)
+        vae = _built(lambda: _from_config(AutoencoderKL, raw, "vae"), raw.tensors["vae"], "VAE", plan.vae_dtype)
+        text_encoder = _built(lambda: _text_encoder(raw), raw.tensors["text_encoder"], "text encoder", plan.dtype)
         tokenizer = CLIPTokenizer.from_pretrained(raw.tokenizer, local_files_only=True)
     except (Unusable, UnreadableFile, SafetensorError, OSError, ValueError, KeyError) as error:
         raise ModelUnavailable(f"The checkpoint {entry.name} cannot be used: {error}.") from error
     progress(0.95, "moving to the device")
-    _finish(unet, plan.dtype, plan)
-    _finish(vae, plan.vae_dtype, plan)
-    text_encoder.requires_grad_(False).eval().to(plan.dtype)
+    if plan.channels_last:
+        for network in (unet, vae):
+            network.to(memory_format=torch.channels_last)
     levels = NoiseLevels(raw.alphas_cumprod) if raw.alphas_cumprod is not None else NoiseLevels.scaled_linear()
     residency = Residency(plan, (unet, vae, text_encoder), streamed=unet)
     progress(1.0, "ready")
@@ -92,8 +92,13 @@ def _read_tensors(path: Path, progress: Progress, start: float, share: float) ->
     return tensors
 
 
-def _built(network: Any, tensors: Mapping[str, Tensor], label: str) -> Any:
-    """Return `network` with `tensors` as its weights."""
+def _built(build: Callable[[], Any], tensors: Mapping[str, Tensor], label: str, dtype: torch.dtype) -> Any:
+    """Return what `build` returns, with `tensors` as its weights in precision `dtype`. Raises ValueError.
+
+    The network is built without memory for its own weights. Its buffers are real: they are no part of the file.
+    """
+    with init_empty_weights(include_buffers=False):
+        network = build()
     own = dict(network.state_dict())
     missing = sorted(set(own) - set(tensors))
     if missing:
@@ -102,23 +107,15 @@ def _built(network: Any, tensors: Mapping[str, Tensor], label: str) -> Any:
         if parameter.shape != tensors[name].shape:
             found, wanted = tuple(tensors[name].shape), tuple(parameter.shape)
             raise ValueError(f"its {label} has a tensor {name} of shape {found} where {wanted} is needed")
-    network.load_state_dict({name: tensors[name] for name in own}, assign=True)
-    return network
+    network.load_state_dict({name: tensors[name].to(dtype) for name in own}, assign=True)
+    return network.requires_grad_(False).eval()
 
 
-def _built_text_encoder(raw: RawParts) -> CLIPTextModel:
-    config = CLIPTextConfig(**{k: v for k, v in raw.configs["text_encoder"].items() if k != "architectures"})
-    # Buffers are built for real: the position numbers are no part of the file.
-    with init_empty_weights(include_buffers=False):
-        network = CLIPTextModel(config)
-    tensors = dict(raw.tensors["text_encoder"])
-    if any(name.startswith("text_model.") for name in network.state_dict()):
-        tensors = {f"text_model.{name}": tensor for name, tensor in tensors.items()}
-    built: CLIPTextModel = _built(network, tensors, "text encoder")
-    return built
+def _from_config(kind: Any, raw: RawParts, part: str) -> Any:
+    """Return a diffusers network of `kind` as the configuration of `part` describes it."""
+    return kind.from_config(dict(raw.configs[part]))
 
 
-def _finish(network: nn.Module, dtype: torch.dtype, plan: DevicePlan) -> None:
-    network.requires_grad_(False).eval().to(dtype)
-    if plan.channels_last:
-        network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+def _text_encoder(raw: RawParts) -> Any:
+    config = {key: value for key, value in raw.configs["text_encoder"].items() if key != "architectures"}
+    return CLIPTextModel(CLIPTextConfig(**config))

@@ -130,7 +130,7 @@ class JobQueue:
 
     def pause(self) -> None:
         """Let no further job begin; the running one goes on."""
-        self._board.pause("")
+        self._runner.pause()
         self._announcer.queue_changed()
 
     def resume(self) -> None:

@@ -60,6 +60,11 @@ class JobRunner:
             self._thread.join(patience)
         return not self._thread.is_alive()
 
+    def pause(self) -> None:
+        """Let no job begin once this has returned."""
+        with self._changed:
+            self._services.board.pause("")
+
     def wake(self) -> None:
         """Look at the queue again: a job was added, or the pause is over."""
         with self._changed:
@@ -105,7 +110,7 @@ class JobRunner:
             return self._services.store.claim_next()
         except StorageFailed as error:
             logger.error("The next job cannot begin. %s", error)
-            self._pause(str(error))
+            self._pause(error)
             return None
 
     def _run(self, job: Job, cancel: RunCancel) -> None:
@@ -132,7 +137,7 @@ class JobRunner:
             return JobState.FAILED, str(error)
         except StorageFailed as error:
             if _disk_is_full(error):
-                self._pause(f"{error} The queue is paused; free some space and resume it.")
+                self._pause(error)
             return JobState.FAILED, str(error)
         except EaselError as error:
             return JobState.FAILED, str(error)
@@ -151,7 +156,7 @@ class JobRunner:
         store = self._services.store
         while True:
             try:
-                store.drop_claims(job_id)
+                store.settle_claims(self._services.saver.discard)
                 if state is JobState.WAITING:
                     store.put_back(job_id)
                 else:
@@ -159,8 +164,9 @@ class JobRunner:
                     store.prune(self._services.rules().keep_ended)
                 return
             except StorageFailed as error:
-                logger.error("The end of job %s (%s) cannot be written yet. %s", job_id, state, error)
-                self._pause(str(error))
+                if self._services.board.pause_reason() is None:
+                    logger.error("The end of job %s (%s) cannot be written yet. %s", job_id, state, error)
+                self._pause(error)
             with self._changed:
                 if self._changed.wait_for(lambda: self._closing, WRITE_AGAIN_SECONDS):
                     return
@@ -175,8 +181,9 @@ class JobRunner:
             logger.exception("Loading the model %s failed in a way that nobody foresaw.", checkpoint)
             self._services.board.model_failed(checkpoint, _in_plain_words(error))
 
-    def _pause(self, reason: str) -> None:
-        self._services.board.pause(reason)
+    def _pause(self, error: StorageFailed) -> None:
+        mend = "Free some space" if _disk_is_full(error) else "Mend it"
+        self._services.board.pause(f"{error} The queue is paused. {mend}, then resume it.")
         self._services.announcer.queue_changed()
 
     def _tell(self, job_id: str) -> None:

@@ -115,10 +115,19 @@ class JobStore:
         with self._transaction() as database:
             database.execute("UPDATE images SET saved = 1 WHERE job = ? AND number = ?", (job_id, index))
 
-    def drop_claims(self, job_id: str) -> None:
-        """Forget the job's pictures that were claimed but never got to their place."""
+    def settle_claims(self, discard: Callable[[Path], None]) -> None:
+        """Decide about the pictures that were claimed and never confirmed: those whose file is there are confirmed.
+
+        The others are forgotten, and `discard` is told of each, so that it clears away what is left of its file.
+        """
         with self._transaction() as database:
-            database.execute("DELETE FROM images WHERE job = ? AND NOT saved", (job_id,))
+            for row in database.execute("SELECT job, number, path, sha256 FROM images WHERE NOT saved").fetchall():
+                path, key = self._outputs / row["path"], (row["job"], row["number"])
+                if _has_hash(path, row["sha256"]):
+                    database.execute("UPDATE images SET saved = 1 WHERE job = ? AND number = ?", key)
+                else:
+                    discard(path)
+                    database.execute("DELETE FROM images WHERE job = ? AND number = ?", key)
 
     def set_skipped(self, job_id: str, indexes: Iterable[int]) -> None:
         """Write down which pictures the user skipped."""
@@ -195,20 +204,9 @@ class JobStore:
             )
 
     def recover(self, discard: Callable[[Path], None]) -> list[Job]:
-        """Put right what a killed process left, and return the jobs that wait again.
-
-        `discard` is told of each claimed picture that never got to its place, so that it clears away what is left.
-        """
+        """Put right what a killed process left, and return the jobs that wait again; `discard` as above."""
+        self.settle_claims(discard)
         with self._transaction() as database:
-            for row in database.execute("SELECT job, number, path, sha256 FROM images WHERE NOT saved").fetchall():
-                path = self._outputs / row["path"]
-                if _has_hash(path, row["sha256"]):
-                    database.execute(
-                        "UPDATE images SET saved = 1 WHERE job = ? AND number = ?", (row["job"], row["number"])
-                    )
-                else:
-                    discard(path)
-                    database.execute("DELETE FROM images WHERE job = ? AND number = ?", (row["job"], row["number"]))
             rows = database.execute("SELECT id FROM jobs WHERE state = ?", (JobState.RUNNING,)).fetchall()
         for row in rows:
             self.put_back(row["id"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 
 from modules.cli import REPO_ROOT, AppConfig
@@ -9,7 +10,11 @@ from modules.core.errors import ModelUnavailable
 from modules.library.catalog import CheckpointCatalog
 from modules.library.hashing import HashCache
 from modules.sampling import registry
+from modules.settings.store import SettingsStore
 
+logger = logging.getLogger(__name__)
+
+CHECKPOINT_OPTION = "sd_model_checkpoint"
 NOISE_SOURCES = ("GPU", "CPU", "NV")
 SHIPPED_CHECKPOINTS = REPO_ROOT / "models" / "Stable-diffusion"
 """Where the starter model lies, which every data folder gets to see: without it a new one could make no picture."""
@@ -23,6 +28,16 @@ def open_catalog(config: AppConfig) -> CheckpointCatalog:
     folders.append(SHIPPED_CHECKPOINTS)
     hashes = HashCache(config.data_dir / "outputs" / ".easel" / "hashes.json")
     return CheckpointCatalog(list(dict.fromkeys(folders)), hashes)
+
+
+def default_checkpoint(settings: SettingsStore, catalog: CheckpointCatalog) -> str:
+    """Return the title of the checkpoint that the settings name, or "" (the first usable one) when that is gone."""
+    name = str(settings.get(CHECKPOINT_OPTION))
+    try:
+        return catalog.find(name).title if name else ""
+    except ModelUnavailable as error:
+        logger.warning("%s The first usable one is taken.", error)
+        return ""
 
 
 class Choices:

@@ -14,7 +14,7 @@ _TOKEN = re.compile(
     \\(?P<escaped>[()\[\]\\])
   | (?P<lone_backslash>\\)
   | (?P<open_round>\() | (?P<open_square>\[)
-  | :\s*(?P<weight>[+-]?[.\d]+)\s*\)
+  | :\s*(?P<weight>[+-]?(?:\d+\.?\d*|\.\d+))\s*\)
   | (?P<close_round>\)) | (?P<close_square>\])
   | (?P<plain>[^\\()\[\]:]+|:)
     """,
@@ -75,14 +75,10 @@ class _Parser:
 
     def _close_weighted(self, weight: str, written: str) -> None:
         bracket = self._take_last("round")
-        try:
-            factor = float(weight)
-        except ValueError:
-            bracket = None
         if bracket is None:
             self._add_plain(written)
         else:
-            self._multiply(bracket.first, factor)
+            self._multiply(bracket.first, float(weight))
 
     def _close(self, kind: str, written: str) -> None:
         bracket = self._take_last(kind)

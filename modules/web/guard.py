@@ -28,7 +28,9 @@ POLICY_VIOLATION = 1008
 """WebSocket close code; before the handshake is accepted the server turns it into status 403."""
 
 GRADIO_PREFIX = "/gradio_api/"
-GRADIO_ROUTES = ("app_id", "startup-events", "queue/join", "queue/data", "run/", "heartbeat/", "reset", "cancel", "file=")
+GRADIO_ROUTES = (
+    "app_id", "startup-events", "queue/join", "queue/data", "run/", "heartbeat/", "reset", "cancel", "file=",
+)
 """What Gradio's own JavaScript asks for on our page; uploads, proxies, vibe editing and the rest are closed."""
 CLOSED_ROUTES = ("/monitoring", "/login_check", "/pwa_icon", "/config", "/docs", "/redoc", "/openapi.json")
 
@@ -133,7 +135,7 @@ class Guard:
 
     def __init__(self, app: ASGIApp, hosts: HostNames) -> None:
         self._app = app
-        self._hosts = hosts
+        self.hosts = hosts
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Check one request or socket, then hand it on."""
@@ -152,7 +154,7 @@ class Guard:
     def _refuse(self, scope: Scope) -> _Refusal | None:
         headers = Headers(scope=scope)
         hosts = headers.getlist("host")
-        if len(hosts) != 1 or not self._hosts.allow(hosts[0]):
+        if len(hosts) != 1 or not self.hosts.allow(hosts[0]):
             return _Refusal(400, "This server does not answer to that host name.")
         changes = scope["type"] == "websocket" or scope["method"] not in SAFE_METHODS
         if changes and not comes_from_own_page(headers):

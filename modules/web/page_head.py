@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping
+from pathlib import Path
 
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -20,10 +21,15 @@ STYLES = ("palette.css", "page.css", "txt2img.css", "queue.css", "settings.css",
 class PageHead:
     """ASGI application that rewrites the answer to `/` and leaves all others alone."""
 
-    def __init__(self, app: ASGIApp, assets: str, facts: Callable[[], Mapping[str, object]]) -> None:
+    def __init__(self, app: ASGIApp, folder: Path, address: str, facts: Callable[[], Mapping[str, object]]) -> None:
         self._app = app
-        self._assets = assets
+        self._assets = address
         self._facts = facts
+        # What the first paint needs travels with the page: no request to wait for, no flash of the other scheme.
+        self._scheme = (folder / "scheme.js").read_text(encoding="utf-8")
+        self._styles = "".join((folder / name).read_text(encoding="utf-8") for name in STYLES)
+        scripts = sorted(path.name for path in folder.glob("*.js") if path.name not in ("scheme.js", "main.js"))
+        self._preloads = [f"{address}/{name}" for name in scripts]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a request; `/` is held back until it is complete."""
@@ -37,6 +43,9 @@ class PageHead:
             nonlocal start
             if message["type"] == "http.response.start":
                 start = message
+                return
+            if message["type"] != "http.response.body":
+                await send(message)
                 return
             body.extend(message.get("body", b""))
             if message.get("more_body", False):
@@ -60,10 +69,10 @@ class PageHead:
     def _head(self) -> str:
         # "<" is escaped so that no text among the facts can end the script element.
         facts = json.dumps(dict(self._facts())).replace("<", "\\u003c")
-        styles = "".join(f'<link rel="stylesheet" href="{self._assets}/{name}">' for name in STYLES)
+        preloads = "".join(f'<link rel="modulepreload" href="{address}">' for address in self._preloads)
         return (
             f'<link rel="icon" type="image/svg+xml" href="{self._assets}/favicon.svg">'
             f'<script type="application/json" id="easel-facts">{facts}</script>'
-            f'<script src="{self._assets}/scheme.js"></script>{styles}'
+            f"<script>{self._scheme}</script><style>{self._styles}</style>{preloads}"
             f'<script type="module" src="{self._assets}/main.js"></script>'
         )

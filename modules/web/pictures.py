@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -9,6 +10,8 @@ from fastapi import APIRouter, HTTPException
 from starlette.responses import FileResponse, Response
 
 from modules.jobs.queue import JobQueue
+
+logger = logging.getLogger(__name__)
 
 MEDIA_TYPES: Mapping[str, str] = {
     ".png": "image/png",
@@ -66,10 +69,14 @@ def make_picture_router(jobs: JobQueue, outputs: Path) -> APIRouter:
 
     @router.get("/easel/preview/{job}/{number}")
     def preview(job: str, number: int) -> Response:
-        """Serve the newest preview of a job; `number` only makes each address new."""
+        """Serve the newest preview of a job; `number` only makes each address new.
+
+        A page that asks just after the job has ended gets an empty answer: that is no error.
+        """
+        logger.debug("Preview %s of job %s.", number, job)
         picture = jobs.preview(job)
         if picture is None:
-            raise HTTPException(404, f"There is no preview {number} of this job.")
+            return Response(status_code=204)
         return Response(picture, media_type="image/jpeg", headers={"cache-control": "no-store"})
 
     return router

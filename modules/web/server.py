@@ -6,15 +6,13 @@ import hashlib
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import gradio as gr
 from fastapi import FastAPI, Request
 from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.responses import JSONResponse, Response
-from starlette.staticfiles import StaticFiles
-from starlette.types import ASGIApp, Scope
+from starlette.types import ASGIApp
 
 from modules.core.errors import (
     EaselError,
@@ -24,6 +22,7 @@ from modules.core.errors import (
     ModelUnavailable,
     StorageFailed,
 )
+from modules.web.asset_server import AssetServer
 from modules.web.auth import AttemptLimiter, AuthGate, Sessions
 from modules.web.checkpoints import CheckpointChooser
 from modules.web.forms import TXT2IMG_FIELDS, describe_fields
@@ -39,6 +38,7 @@ from modules.web.services import WebServices
 from modules.web.theme import make_theme
 
 ASSETS = Path(__file__).parent / "assets"
+GRADIO_ASSETS = Path(gr.__file__).parent / "templates" / "frontend" / "assets"
 STATUS_OF_ERROR: Mapping[type[EaselError], int] = {
     InvalidRequest: 422,
     JobNotFound: 404,
@@ -46,11 +46,11 @@ STATUS_OF_ERROR: Mapping[type[EaselError], int] = {
     ModelUnavailable: 422,
     StorageFailed: 507,
 }
-FASTEST_COMPRESSION = 4
+QUICK_COMPRESSION = 4
 
 
 def create_app(services: WebServices) -> Guard:
-    """Return the application as the server runs it: guard, sign-in (with credentials), compression, routes."""
+    """Return the application as the server runs it: guard, sign-in (with credentials), files, compression, routes."""
     config = services.config
     chooser = CheckpointChooser(services.checkpoints, services.settings, services.preload)
 
@@ -62,8 +62,9 @@ def create_app(services: WebServices) -> Guard:
             "signed_in": bool(config.credentials),
         }
 
-    app: ASGIApp = PageHead(make_routes(services, chooser), assets_address(), facts)
-    app = GZipMiddleware(app, minimum_size=1024, compresslevel=FASTEST_COMPRESSION)
+    app: ASGIApp = PageHead(make_routes(services, chooser), ASSETS, assets_address(), facts)
+    app = GZipMiddleware(app, minimum_size=1024, compresslevel=QUICK_COMPRESSION)
+    app = AssetServer(app, {"/assets/": GRADIO_ASSETS, f"{assets_address()}/": ASSETS})
     if config.credentials:
         app = AuthGate(app, dict(config.credentials), Sessions(), AttemptLimiter())
     return Guard(app, HostNames(config.host))
@@ -80,7 +81,6 @@ def make_routes(services: WebServices, chooser: CheckpointChooser) -> FastAPI:
     app.include_router(make_picture_router(services.jobs, services.outputs))
     app.include_router(make_job_router(services.jobs))
     app.include_router(make_option_router(services, chooser))
-    app.mount(assets_address(), _Assets(directory=ASSETS))
     # The gallery then refers to pictures where they are; else Gradio would copy each of them.
     gr.set_static_paths([services.outputs])
     return _mount_page(app, services, chooser)
@@ -92,16 +92,6 @@ def assets_address() -> str:
     for path in sorted(ASSETS.iterdir()):
         digest.update(path.name.encode() + path.read_bytes())
     return f"/easel/assets/{digest.hexdigest()[:12]}"
-
-
-class _Assets(StaticFiles):
-    """Static files that browsers may keep: their address changes when they do."""
-
-    def file_response(self, full_path: Any, stat_result: os.stat_result, scope: Scope, status_code: int = 200) -> Response:
-        """Serve a file with a long life in the browser's cache."""
-        response = super().file_response(full_path, stat_result, scope, status_code)
-        response.headers["cache-control"] = "private, max-age=31536000, immutable"
-        return response
 
 
 def _mount_page(app: FastAPI, services: WebServices, chooser: CheckpointChooser) -> FastAPI:

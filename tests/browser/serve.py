@@ -8,21 +8,21 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-
 import uvicorn
 
-from modules.web.server import create_app
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
 from tests.fakes import FakeEngine, FileGate
-from tests.web.site import open_site
+from tests.web.site import open_site, site_config
 
 
 def main(folder: Path, port: int, credentials: tuple[tuple[str, str], ...]) -> None:
     gate = folder / "gate"
     gate.mkdir(exist_ok=True)
-    with open_site(folder, FakeEngine(gate=FileGate(gate)), credentials) as site:
-        app = create_app(site.services)
-        uvicorn.run(app, host="127.0.0.1", port=port, log_level="warning", timeout_graceful_shutdown=1)
+    with open_site(site_config(folder, credentials), FakeEngine(gate=FileGate(gate))) as site:
+        uvicorn.run(
+            site.application.asgi, host="127.0.0.1", port=port, log_level="warning", timeout_graceful_shutdown=1
+        )
 
 
 if __name__ == "__main__":

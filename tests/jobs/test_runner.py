@@ -61,7 +61,7 @@ def test_a_full_disk_pauses_the_queue_so_that_not_every_job_fails(make_queue: Qu
     wait_ended(queue, failing)
     shown = queue.snapshot()["queue"]
     assert shown["paused"] is True
-    assert "free some space" in shown["reason"]
+    assert "Free some space, then resume it." in shown["reason"]
     assert queue.get(waiting.id).state is JobState.WAITING
     queue.resume()
     assert wait_ended(queue, waiting).state is JobState.FINISHED

@@ -1,4 +1,4 @@
-"""Trains, exports and measures the starter model. See README.md beside this file; ``train.py --help`` lists the commands."""
+"""Trains, exports and measures the starter model. README.md beside this file says what it is."""
 
 from __future__ import annotations
 
@@ -62,7 +62,9 @@ def _add_common(command: argparse.ArgumentParser) -> None:
 
 
 def _add_training(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--samples", type=int, help="samples to train on in all; a longer run may continue a shorter one")
+    command.add_argument(
+        "--samples", type=int, help="samples to train on in all; a longer run may continue a shorter one"
+    )
     command.add_argument("--decay", type=float, default=0.4, help="the last part over which the rate falls, 0..1")
     command.add_argument("--batch-size", type=int, help="samples per step and process")
     command.add_argument("--processes", type=int, default=1, help="processes that train together (CPU)")

@@ -40,8 +40,9 @@ function makeThumbnails(job, lightbox) {
 /** @param {import("./live.js").Job} job */
 function facts(job) {
   const { request } = job;
+  const partly = job.images.length > 0 && job.images.length < job.image_count ? `${job.images.length} of ` : "";
   const parts = [
-    job.image_count === 1 ? "1 picture" : `${job.images.length === job.image_count ? "" : `${job.images.length} of `}${job.image_count} pictures`,
+    job.image_count === 1 ? "1 picture" : `${partly}${job.image_count} pictures`,
     `${request.width}×${request.height}`, `${request.steps} steps`, request.sampler, `CFG ${request.cfg_scale}`, `seed ${request.seed}`,
   ];
   if (job.started && job.finished) parts.push(duration(job.finished - job.started));

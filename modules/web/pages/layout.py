@@ -15,6 +15,7 @@ from modules.web.pages.txt2img import build_txt2img
 from modules.web.services import WebServices
 
 TITLE = "Easel"
+SHOW_STATE = "(text) => { window.easel.checkpoints.show(text); return [] }"
 
 
 def build_page(services: WebServices, chooser: CheckpointChooser) -> Any:
@@ -70,4 +71,4 @@ def _build_top(page: Any, chooser: CheckpointChooser) -> None:
         sync.click(tell, None, outputs, **SERVER),
         page.load(tell_at_start, None, outputs, **SERVER),
     ):
-        event.then(None, [state], None, js="(text) => { window.easel.checkpoints.show(text); return [] }", **FRONTEND_ONLY)
+        event.then(None, [state], None, js=SHOW_STATE, **FRONTEND_ONLY)

@@ -17,6 +17,7 @@ from modules.web.services import WebServices
 TAB = "txt2img"
 CLIP_SKIP_SETTING = "CLIP_stop_at_last_layers"
 NOISE_SETTING = "randn_source"
+SHOW_OUTCOME = "(text) => { window.easel.messages.outcome(text); return [] }"
 REMEMBER = "(...values) => { window.easel.form.remember(values); return [] }"
 FILL = "(...values) => window.easel.form.fill(values)"
 RESTORE = "(...values) => window.easel.form.restore(values)"
@@ -155,7 +156,7 @@ def _wire_generate(
         return json.dumps(submit_form(values, services, chooser, owner))
 
     event = generate.click(submit, components, [outcome], **SERVER)
-    event.then(None, [outcome], None, js="(text) => { window.easel.messages.outcome(text); return [] }", **FRONTEND_ONLY)
+    event.then(None, [outcome], None, js=SHOW_OUTCOME, **FRONTEND_ONLY)
 
 
 def _wire_memory(page: Any, components: list[Any]) -> None:

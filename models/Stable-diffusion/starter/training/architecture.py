@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
@@ -89,8 +90,8 @@ def new_text(sizes: Architecture) -> CLIPTextModel:
     return CLIPTextModel(text_config(sizes))
 
 
-def text_core(text: CLIPTextModel) -> nn.Module:
-    """The encoder proper, which older transformers wrap once more."""
+def text_core(text: CLIPTextModel) -> Any:
+    """The encoder proper, a module, which older transformers wrap once more."""
     return getattr(text, "text_model", text)
 
 
@@ -115,11 +116,13 @@ def new_head(sizes: Architecture) -> nn.Sequential:
 
 
 def encode_text(text: CLIPTextModel, tokens: Tensor, skip: int = 1) -> Tensor:
-    """The context, (n, 77, width): the last layer's output, or with ``skip=2`` that of the layer before ("clip skip")."""
+    """The context, (n, 77, width): the last layer's output, or with ``skip=2`` the one before's ("clip skip")."""
     if skip == 1:
-        return text(tokens).last_hidden_state
+        last: Tensor = text(tokens).last_hidden_state
+        return last
     states = text(tokens, output_hidden_states=True).hidden_states
-    return text_core(text).final_layer_norm(states[-skip])
+    earlier: Tensor = text_core(text).final_layer_norm(states[-skip])
+    return earlier
 
 
 def signal_levels() -> Tensor:

@@ -32,7 +32,9 @@ def other_glyphs(known: Sequence[str], most: int = 500) -> tuple[Pixels, ...]:
 class PicturePool:
     """Pictures drawn once and kept as bytes: (n, 3, SIDE, SIDE) uint8."""
 
-    def __init__(self, scenes: Sequence[Scene], glyphs: tuple[Pixels, ...], extra: tuple[Pixels, ...], seed: int) -> None:
+    def __init__(
+        self, scenes: Sequence[Scene], glyphs: tuple[Pixels, ...], extra: tuple[Pixels, ...], seed: int
+    ) -> None:
         rng = random.Random(f"pictures {seed}")
         pictures = [draw(scene, glyphs) for scene in scenes]
         pictures += [loose_picture(rng, (glyph,)) for glyph in extra]

@@ -74,8 +74,8 @@ class DiffusionStage:
 
     def __init__(self, modules: nn.ModuleDict, pool: Pool, texts: Texts, batch_size: int) -> None:
         self.modules, self.batch_size = modules, batch_size
-        self._unet: UNet2DConditionModel = modules["unet"]  # type: ignore[assignment]
-        self._text: CLIPTextModel = modules["text"]  # type: ignore[assignment]
+        self._unet: UNet2DConditionModel = modules["unet"]
+        self._text: CLIPTextModel = modules["text"]
         self._pool, self._texts = pool, texts
         self._levels = signal_levels().float()
 
@@ -126,7 +126,7 @@ class TextStage:
 
     def __init__(self, modules: nn.ModuleDict, pool: Pool, texts: Texts, batch_size: int) -> None:
         self.modules, self.batch_size = modules, batch_size
-        self._text: CLIPTextModel = modules["text"]  # type: ignore[assignment]
+        self._text: CLIPTextModel = modules["text"]
         self._pool, self._texts = pool, texts
 
     def loss(self, draw: Draw) -> Tensor:

@@ -125,10 +125,10 @@ def export_folder(parts: Parts, tokenizer_folder: Path, folder: Path) -> None:
             shutil.copyfile(tokenizer_folder / file, beside / "tokenizer" / file)
         _write_json(SCHEDULER, beside / "scheduler" / "scheduler_config.json")
         _write_json(PIPELINE, beside / "model_index.json")
-        for file in sorted(path for path in beside.rglob("*") if path.is_file()):
-            target = folder / file.relative_to(beside)
+        for written in sorted(path for path in beside.rglob("*") if path.is_file()):
+            target = folder / written.relative_to(beside)
             target.parent.mkdir(parents=True, exist_ok=True)
-            os.replace(file, target)
+            os.replace(written, target)
     finally:
         shutil.rmtree(beside)
 

@@ -1,7 +1,7 @@
 """How well a model draws what it is asked for, judged by pixels alone.
 
-A picture's subject is the one whose clean rendering is nearest in mean squared difference at 32 x 32, over a few shifts and
-sizes and on the background colour found at the picture's rim.
+A picture's subject is the one whose clean rendering is nearest in mean squared difference at 32 x 32, over a few shifts
+and sizes and on the background colour found at the picture's rim.
 """
 
 from __future__ import annotations
@@ -169,5 +169,3 @@ def vae_psnr(model: Model, judge: Judge) -> float:
 def as_json(score: Score) -> dict[str, object]:
     """For ``--json``."""
     return asdict(score)
-
-

@@ -53,9 +53,9 @@ class Model:
         wanted = {"local_files_only": True, "torch_dtype": torch.float32}
         return cls(
             CLIPTokenizer.from_pretrained(place, subfolder="tokenizer", local_files_only=True),
-            CLIPTextModel.from_pretrained(
-                place, subfolder="text_encoder", local_files_only=True, dtype=torch.float32
-            ).to(device).eval(),
+            CLIPTextModel.from_pretrained(place, subfolder="text_encoder", local_files_only=True, dtype=torch.float32)
+            .to(device)
+            .eval(),
             UNet2DConditionModel.from_pretrained(place, subfolder="unet", **wanted).to(device).eval(),
             AutoencoderKL.from_pretrained(place, subfolder="vae", **wanted).to(device).eval(),
         )

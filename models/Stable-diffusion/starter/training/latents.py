@@ -42,9 +42,7 @@ def decode_latents(vae: AutoencoderKL, latents: Tensor) -> list[Pixels]:
     return to_pictures(vae.decode(latents.to(vae.device) / vae.config.scaling_factor).sample)
 
 
-def latents_of(
-    vae: AutoencoderKL, scenes: Sequence[Scene], glyphs: tuple[Pixels, ...], cache: Path
-) -> Tensor:
+def latents_of(vae: AutoencoderKL, scenes: Sequence[Scene], glyphs: tuple[Pixels, ...], cache: Path) -> Tensor:
     """Every scene's latent, (n, 4, 16, 16); read from the cache file where it has as many."""
     if cache.is_file():
         cached: Tensor = load_state(cache)["latents"]

@@ -1,7 +1,7 @@
 """The training loop that all stages share: rates, averages, progress, and a state on disk from which it goes on.
 
-Nothing random outlives a step: every step draws from generators seeded with (seed, stage, step, process). So a run that was
-killed and started again continues exactly as if it had not been.
+Nothing random outlives a step: every step draws from generators seeded with (seed, stage, step, process). So a run that
+was killed and started again continues exactly as if it had not been.
 """
 
 from __future__ import annotations
@@ -45,8 +45,11 @@ class Stage(Protocol):
     """What is trained, and on what."""
 
     name: str
-    modules: nn.Module
     batch_size: int
+
+    @property
+    def modules(self) -> nn.Module:
+        """Everything that is saved; what requires a gradient is trained."""
 
     def loss(self, draw: Draw) -> Tensor:
         """The loss of one batch of ``batch_size`` samples, a scalar."""
@@ -54,7 +57,7 @@ class Stage(Protocol):
 
 @dataclass(frozen=True)
 class Plan:
-    """How long and how fast. The rate rises over ``warmup`` steps, stays, and falls to nothing over the last ``decay``."""
+    """How long and how fast: the rate rises over ``warmup`` steps, stays, and falls over the last ``decay``, 0..1."""
 
     samples: int
     decay: float = 0.4

@@ -59,7 +59,9 @@ class Muon(torch.optim.Optimizer):
         return orthogonalised(gradient) * (0.2 * max(gradient.shape) ** 0.5)
 
 
-def optimisers_for(modules: nn.Module, muon_rate: float, adam_rate: float, workers: Workers) -> list[torch.optim.Optimizer]:
+def optimisers_for(
+    modules: nn.Module, muon_rate: float, adam_rate: float, workers: Workers
+) -> list[torch.optim.Optimizer]:
     """Both optimisers over everything that is to be trained; each group remembers its full rate as ``peak``."""
     trained = [(name, p) for name, p in modules.named_parameters() if p.requires_grad]
     matrices = [p for name, p in trained if p.ndim >= 2 and not any(part in name for part in FIRST_AND_LAST)]

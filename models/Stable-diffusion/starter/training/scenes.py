@@ -1,7 +1,8 @@
 """What there is to see in a training picture.
 
-The scenes are deliberately few: a thing is drawn large in one of three places, or at half size in one of a few slots whose
-centres lie on the latent's grid of 8 pixels. A small network then learns every one of them well, instead of an average of many.
+The scenes are deliberately few: a thing is drawn large in one of three places, or at half size in one of a few slots
+whose centres lie on the latent's grid of 8 pixels. A small network then learns every one of them well, instead of an
+average of many.
 """
 
 from __future__ import annotations
@@ -17,13 +18,15 @@ from training.subjects import COLOURS
 
 LARGE, SMALL = 104, 56  # longer side of a glyph, in pixels
 LEFT, MIDDLE, RIGHT = 32, 64, 96
-SLOTS = MappingProxyType({
-    "": (MIDDLE, MIDDLE),
-    "on the left": (LEFT, MIDDLE),
-    "on the right": (RIGHT, MIDDLE),
-    "at the top": (MIDDLE, LEFT),
-    "at the bottom": (MIDDLE, RIGHT),
-})
+SLOTS = MappingProxyType(
+    {
+        "": (MIDDLE, MIDDLE),
+        "on the left": (LEFT, MIDDLE),
+        "on the right": (RIGHT, MIDDLE),
+        "at the top": (MIDDLE, LEFT),
+        "at the bottom": (MIDDLE, RIGHT),
+    }
+)
 # How often each kind of scene is trained on.
 SHARES = MappingProxyType({"single": 0.56, "shifted": 0.18, "small": 0.07, "two": 0.09, "three": 0.05, "pair": 0.05})
 

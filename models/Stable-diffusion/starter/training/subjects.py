@@ -1,7 +1,7 @@
 """What the model can draw, and on which colours.
 
-Every line of a table reads ``group,group|glyph name/synonym/..., glyph name/synonym/..., ...``. The first name of a glyph is
-the one that the measurements use; each glyph is a single code point of Noto Color Emoji.
+Every line of a table reads ``group,group|glyph name/synonym/..., glyph name/synonym/..., ...``. The first name of a
+glyph is the one that the measurements use; each glyph is a single code point of Noto Color Emoji.
 """
 
 from __future__ import annotations
@@ -72,26 +72,30 @@ object|🕯 candle,✉ envelope/letter,🚪 door,🛏 bed,🎨 palette/artist pa
 """
 
 # Name to sRGB, 0 to 255.
-COLOURS = MappingProxyType({
-    "white": (255, 255, 255),
-    "black": (12, 12, 12),
-    "gray": (128, 128, 128),
-    "red": (214, 32, 38),
-    "orange": (245, 136, 28),
-    "yellow": (250, 220, 50),
-    "green": (40, 160, 70),
-    "blue": (36, 84, 200),
-    "purple": (128, 50, 160),
-    "pink": (250, 160, 195),
-    "brown": (120, 74, 40),
-    "cyan": (70, 205, 220),
-})
-COLOUR_SYNONYMS = MappingProxyType({
-    "gray": ("gray", "grey"),
-    "cyan": ("cyan", "light blue", "turquoise"),
-    "purple": ("purple", "violet"),
-    "black": ("black", "dark"),
-})
+COLOURS = MappingProxyType(
+    {
+        "white": (255, 255, 255),
+        "black": (12, 12, 12),
+        "gray": (128, 128, 128),
+        "red": (214, 32, 38),
+        "orange": (245, 136, 28),
+        "yellow": (250, 220, 50),
+        "green": (40, 160, 70),
+        "blue": (36, 84, 200),
+        "purple": (128, 50, 160),
+        "pink": (250, 160, 195),
+        "brown": (120, 74, 40),
+        "cyan": (70, 205, 220),
+    }
+)
+COLOUR_SYNONYMS = MappingProxyType(
+    {
+        "gray": ("gray", "grey"),
+        "cyan": ("cyan", "light blue", "turquoise"),
+        "purple": ("purple", "violet"),
+        "black": ("black", "dark"),
+    }
+)
 
 
 @dataclass(frozen=True)

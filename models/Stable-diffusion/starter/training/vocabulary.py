@@ -1,7 +1,7 @@
 """Which of CLIP's 49,408 tokens the training texts use.
 
-Only those get a trained row; all others stay zero in the exported table, so that an unknown word does nothing. While training,
-tokens are numbered compactly: 0 is any unknown word, k + 1 is the k-th used token.
+Only those get a trained row; all others stay zero in the exported table, so that an unknown word does nothing. While
+training, tokens are numbered compactly: 0 is any unknown word, k + 1 is the k-th used token.
 """
 
 from __future__ import annotations

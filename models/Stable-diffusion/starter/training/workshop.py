@@ -1,7 +1,7 @@
 """The stages put together on one work folder.
 
-Work folder: ``vae.pt``, ``decoder.pt``, ``text.pt`` and ``unet.pt`` are the stages' states, ``autoencoder/`` is the finished
-autoencoder with SD1's latent scale, ``latents.pt`` the training pictures as latents.
+Work folder: ``vae.pt``, ``decoder.pt``, ``text.pt`` and ``unet.pt`` are the stages' states, ``autoencoder/`` is the
+finished autoencoder with SD1's latent scale, ``latents.pt`` the training pictures as latents.
 """
 
 from __future__ import annotations
@@ -141,7 +141,7 @@ def new_modules(bench: Bench, vocabulary: Vocabulary) -> nn.ModuleDict:
     modules = _text_modules(bench, vocabulary)
     modules["unet"] = new_unet(bench.sizes)
     if bench.init:
-        start_from(bench.init, modules["text"], modules["unet"], vocabulary)  # type: ignore[arg-type]
+        start_from(bench.init, modules["text"], modules["unet"], vocabulary)
     elif bench.state("text").is_file():
         modules.load_state_dict(averaged_weights(bench.state("text")), strict=False)
     return modules
@@ -162,7 +162,7 @@ def trained_parts(bench: Bench) -> Parts:
     modules = new_modules(bench, vocabulary)
     if bench.state("unet").is_file():
         modules.load_state_dict(averaged_weights(bench.state("unet")))
-    return Parts(vae, whole_text(modules["text"], bench.sizes, vocabulary), modules["unet"])  # type: ignore[arg-type]
+    return Parts(vae, whole_text(modules["text"], bench.sizes, vocabulary), modules["unet"])
 
 
 def export(bench: Bench, folder: Path) -> None:

@@ -1,0 +1,70 @@
+"""Serves scripts and styles, Gradio's and ours, from memory.
+
+Loading the page takes a hundred such files. Gradio reads and compresses each of them again for every browser, which
+on a slow machine is most of the time until the page can be used. All of them have a digest in their address, so they
+never change under it: here each is compressed once, and browsers may keep it for good.
+"""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from starlette.datastructures import Headers
+from starlette.responses import Response
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+FOREVER = "private, max-age=31536000, immutable"
+COMPRESSION_LEVEL = 6
+MEDIA_TYPES: Mapping[str, str] = {
+    ".js": "text/javascript; charset=utf-8",
+    ".css": "text/css; charset=utf-8",
+    ".svg": "image/svg+xml",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Asset:
+    content: bytes
+    compressed: bytes
+    media_type: str
+
+
+class AssetServer:
+    """ASGI application that answers for files directly inside some folders and hands everything else on to `app`.
+
+    `folders` maps the beginning of an address, with its last slash, to a folder.
+    """
+
+    def __init__(self, app: ASGIApp, folders: Mapping[str, Path]) -> None:
+        self._app = app
+        self._folders = dict(folders)
+        self._loaded: dict[str, _Asset] = {}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer for a known file, else hand the request on."""
+        asset = self._find(scope["path"]) if scope["type"] == "http" and scope["method"] in ("GET", "HEAD") else None
+        if asset is None:
+            await self._app(scope, receive, send)
+            return
+        headers = {"cache-control": FOREVER, "content-type": asset.media_type, "vary": "Accept-Encoding"}
+        content = asset.content
+        if "gzip" in Headers(scope=scope).get("accept-encoding", ""):
+            headers["content-encoding"] = "gzip"
+            content = asset.compressed
+        await Response(content, headers=headers)(scope, receive, send)
+
+    def _find(self, path: str) -> _Asset | None:
+        if path in self._loaded:
+            return self._loaded[path]
+        beginning, _, name = path.rpartition("/")
+        folder = self._folders.get(beginning + "/")
+        media_type = MEDIA_TYPES.get(Path(name).suffix)
+        # Only names that the folder itself lists are opened, so no name can lead out of it.
+        if folder is None or media_type is None or name not in {file.name for file in folder.iterdir()}:
+            return None
+        content = (folder / name).read_bytes()
+        self._loaded[path] = _Asset(content, gzip.compress(content, COMPRESSION_LEVEL), media_type)
+        return self._loaded[path]

@@ -1,0 +1,152 @@
+"""`launch.py generate`: flags to request, pictures to files, and every mistake said in one sentence."""
+
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from modules.commands import generate
+from modules.core.errors import OutOfMemory
+from modules.core.parameters import PARAMETERS
+from modules.settings.store import SettingsStore
+from tests.fakes import FakeEngine
+
+
+@pytest.fixture
+def engine() -> FakeEngine:
+    return FakeEngine()
+
+
+def run(engine: FakeEngine, folder: Path, *arguments: str) -> int:
+    return generate.main(["--data-dir", str(folder / "data"), *arguments], lambda config, catalog: engine)
+
+
+def test_one_prompt_makes_one_file_with_the_models_own_size(engine: FakeEngine, tmp_path: Path) -> None:
+    output = tmp_path / "new" / "apple.png"
+    assert run(engine, tmp_path, "a red apple", "-o", str(output), "--seed", "3", "--steps", "2") == 0
+    request, done = engine.runs[0]
+    assert (request.prompt, request.seed, request.steps, done) == ("a red apple", 3, 2, frozenset())
+    assert (request.width, request.height) == (128, 128)
+    assert request.checkpoint.startswith("starter")
+    with Image.open(output) as picture:
+        assert picture.size == (128, 128)
+        assert picture.text["parameters"].startswith("a red apple\n")
+    assert [path.name for path in output.parent.iterdir()] == ["apple.png"]
+
+
+def test_the_same_command_makes_the_same_bytes(engine: FakeEngine, tmp_path: Path) -> None:
+    for name in ("first.png", "second.png"):
+        assert run(engine, tmp_path, "a pear", "-o", str(tmp_path / name), "--seed", "3", "--steps", "2") == 0
+    assert (tmp_path / "first.png").read_bytes() == (tmp_path / "second.png").read_bytes()
+
+
+def test_every_flag_reaches_the_request(engine: FakeEngine, tmp_path: Path) -> None:
+    values = {
+        "negative_prompt": "a worm",
+        "sampler": "Euler",
+        "scheduler": "Karras",
+        "steps": 5,
+        "width": 64,
+        "height": 72,
+        "batch_count": 2,
+        "batch_size": 3,
+        "cfg_scale": 3.5,
+        "seed": 2**63 - 1,
+        "clip_skip": 2,
+        "noise_source": "NV",
+    }
+    flags = [part for name, value in values.items() for part in (PARAMETERS[name].flags[0], str(value))]
+    assert run(engine, tmp_path, "a pear", "-o", str(tmp_path / "out.png"), "--model", "starter", *flags) == 0
+    request, _ = engine.runs[0]
+    assert {name: getattr(request, name) for name in values} == values
+    assert {name for name, parameter in PARAMETERS.items() if not parameter.flags} == {"prompt"}
+    assert set(values) | {"prompt", "checkpoint"} == set(PARAMETERS)
+
+
+def test_several_pictures_get_numbers_or_a_folder(engine: FakeEngine, tmp_path: Path) -> None:
+    many = ("--batch-count", "2", "--seed", "5", "--steps", "1")
+    assert run(engine, tmp_path, "a pear", "-o", str(tmp_path / "out.png"), *many) == 0
+    assert sorted(path.name for path in tmp_path.glob("*.png")) == ["out-1.png", "out-2.png"]
+    assert run(engine, tmp_path, "a pear", "-o", str(tmp_path / "folder"), *many) == 0
+    assert sorted(path.name for path in (tmp_path / "folder").iterdir()) == ["00000-5.png", "00001-6.png"]
+    assert (tmp_path / "folder" / "00001-6.png").read_bytes() == (tmp_path / "out-2.png").read_bytes()
+
+
+def test_what_is_not_given_comes_from_the_settings(engine: FakeEngine, tmp_path: Path) -> None:
+    settings = SettingsStore(tmp_path / "data" / "config.json")
+    settings.update({"CLIP_stop_at_last_layers": 2, "randn_source": "CPU"})
+    assert run(engine, tmp_path, "a pear", "-o", str(tmp_path / "out.png"), "--steps", "1") == 0
+    request, _ = engine.runs[0]
+    assert (request.clip_skip, request.noise_source) == (2, "CPU")
+    assert request.seed >= 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--steps", "0"], "--steps (Sampling steps): 0 is not possible; allowed is a whole number from 1 to 150."),
+        (["--seed", "abc"], "--seed (Seed): abc is not possible"),
+        (["--width", "7", "--height", "100000"], "--height (Height): 100000 is not possible"),
+        (["--sampler", "Eulr"], "--sampler (Sampling method): Eulr is not possible; allowed is one of DPM++ 2M"),
+        (["--model", "gone"], "There is no checkpoint named 'gone'"),
+        (["-o", "picture.jpg"], "--output: picture.jpg is not possible; allowed is a folder or a file ending in .png."),
+    ],
+)
+def test_a_mistake_is_said_in_one_line(
+    arguments: list[str], words: str, engine: FakeEngine, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(engine, tmp_path, "a pear", "-o", str(tmp_path / "out.png"), *arguments) == 2
+    told = capsys.readouterr()
+    assert words in told.err
+    assert told.err.count("\n") == 1
+    assert told.out == ""
+    assert engine.runs == []
+
+
+def test_a_failing_engine_is_said_in_one_line_and_finished_pictures_stay(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    engine = FakeEngine(fail_at={1: OutOfMemory("Too little memory; lower the size.")})
+    arguments = ("a pear", "-o", str(tmp_path / "out.png"), "--batch-count", "2", "--steps", "1")
+    assert run(engine, tmp_path, *arguments) == 2
+    assert capsys.readouterr().err.splitlines()[-1] == "Too little memory; lower the size."
+    assert (tmp_path / "out-1.png").exists()
+
+
+def test_a_file_that_cannot_be_written_is_said_before_the_work(
+    engine: FakeEngine, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").touch()
+    assert run(engine, tmp_path, "a pear", "-o", str(tmp_path / "file" / "out.png")) == 2
+    assert "cannot be made" in capsys.readouterr().err
+    assert engine.runs == []
+
+
+def test_progress_is_told_on_standard_error(
+    engine: FakeEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(generate, "TELL_EVERY_SECONDS", 0.0)
+    arguments = ("a pear", "-o", str(tmp_path / "out.png"), "--steps", "3", "--batch-count", "2", "--seed", "4")
+    assert run(engine, tmp_path, *arguments) == 0
+    told = capsys.readouterr().err
+    assert "Loading starter" in told
+    assert "Picture 2 of 2, step 3 of 3, 0 s left" in told
+    assert f"Saved {tmp_path / 'out-2.png'} (seed 5)." in told
+
+
+def test_flags_that_make_no_sense_end_with_exit_code_2(engine: FakeEngine, tmp_path: Path) -> None:
+    for arguments in (["a pear"], ["-o", "x.png"], ["a pear", "-o", "x.png", "--nonsense"]):
+        with pytest.raises(SystemExit) as left:
+            run(engine, tmp_path, *arguments)
+        assert left.value.code == 2
+
+
+def test_the_real_engine_makes_the_same_bytes_twice(tmp_path: Path) -> None:
+    arguments = ["a red apple", "--seed", "5", "--steps", "2", "--use-cpu", "--data-dir", str(tmp_path)]
+    for name in ("first.png", "second.png"):
+        assert generate.main([*arguments, "-o", str(tmp_path / name)]) == 0
+    first = (tmp_path / "first.png").read_bytes()
+    assert first == (tmp_path / "second.png").read_bytes()
+    with Image.open(tmp_path / "first.png") as picture:
+        assert picture.size == (128, 128)
+        assert "Seed: 5" in picture.text["parameters"]

@@ -1,0 +1,72 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from modules.library.identify import COMPONENTS_KEY, Identity, Unusable, identify_folder, identify_header
+from modules.library.reading import Header
+
+UNET_INPUT = "model.diffusion_model.input_blocks.0.0.weight"
+CROSS = "model.diffusion_model.input_blocks.1.1.transformer_blocks.0.attn2.to_k.weight"
+SD1 = {
+    UNET_INPUT: (320, 4, 3, 3),
+    CROSS: (320, 768),
+    "first_stage_model.decoder.conv_in.weight": (512, 4, 3, 3),
+    "cond_stage_model.transformer.text_model.embeddings.token_embedding.weight": (49408, 768),
+}
+
+
+def without(prefix: str) -> dict[str, tuple[int, ...]]:
+    return {name: shape for name, shape in SD1.items() if not name.startswith(prefix)}
+
+
+def test_stable_diffusion_1_is_known_by_its_names_and_context_width() -> None:
+    assert identify_header(Header(SD1, {})) == Identity("sd1", 512)
+
+
+def test_a_file_may_bring_the_configurations_of_smaller_components() -> None:
+    components = {"unet": {"sample_size": 16}, "vae": {}, "text_encoder": {}}
+    header = Header(SD1 | {CROSS: (64, 80)}, {COMPONENTS_KEY: json.dumps(components)})
+    assert identify_header(header) == Identity("sd1", 128)
+
+
+@pytest.mark.parametrize(
+    ("shapes", "reason"),
+    [
+        ({}, "no Stable Diffusion U-Net"),
+        (SD1 | {UNET_INPUT: (320, 9, 3, 3)}, "inpainting"),
+        (SD1 | {UNET_INPUT: (320, 8, 3, 3)}, "pix2pix"),
+        (SD1 | {UNET_INPUT: (320,)}, "no known family"),
+        (SD1 | {CROSS: (320, 1024)}, "1024 numbers per token"),
+        (SD1 | {"conditioner.embedders.0.transformer.x": (1,)}, "SDXL"),
+        (SD1 | {"cond_stage_model.model.transformer.x": (1,)}, r"SD 2\.x"),
+        ({"lora_unet_down_blocks_0.lora_up.weight": (4, 4)}, "LoRA"),
+        ({"decoder.conv_in.weight": (4, 4)}, "VAE, not a checkpoint"),
+        (without("first_stage_model."), "no VAE"),
+        (without("cond_stage_model."), "no text encoder"),
+    ],
+)
+def test_anything_else_is_refused_with_the_reason(shapes: dict[str, tuple[int, ...]], reason: str) -> None:
+    with pytest.raises(Unusable, match=reason):
+        identify_header(Header(shapes, {}))
+
+
+def test_broken_configurations_in_a_file_are_named() -> None:
+    with pytest.raises(Unusable, match=r"easel\.components"):
+        identify_header(Header(SD1, {COMPONENTS_KEY: "{"}))
+
+
+def test_the_starter_model_is_a_usable_folder(starter_model: Path) -> None:
+    assert identify_folder(starter_model) == Identity("sd1", 128)
+
+
+def test_a_folder_of_another_pipeline_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "model_index.json").write_text('{"_class_name": "FluxPipeline"}')
+    with pytest.raises(Unusable, match="FluxPipeline"):
+        identify_folder(tmp_path)
+
+
+def test_a_folder_without_its_parts_names_the_missing_file(tmp_path: Path) -> None:
+    (tmp_path / "model_index.json").write_text('{"_class_name": "StableDiffusionPipeline"}')
+    with pytest.raises(Unusable, match=r"unet/config\.json is missing"):
+        identify_folder(tmp_path)

@@ -1,0 +1,43 @@
+"""Our numbers against the recorded ones of the programs that users come from."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tests import conformance
+
+FOLDER = Path(__file__).parent / "data" / "reference"
+
+
+def lines_of(only: str) -> list[str]:
+    lines: list[str] = []
+    conformance.run(conformance.cases_of(FOLDER), only, lines.append)
+    return lines
+
+
+@pytest.mark.parametrize(
+    ("only", "at_least"),
+    [("sigmas", 2), ("schedule Uniform", 4), ("schedule Karras", 4), ("sampler Euler|", 4), ("sampler Euler s_churn", 4),
+     ("sampler Euler a", 8), ("sampler DPM++ 2M|", 4),
+     ("prompt attention", 40), ("nv_noise", 2), ("rng|plain", 2)],
+)  # fmt: skip
+def test_what_is_built_agrees_with_the_recorded_numbers(only: str, at_least: int) -> None:
+    lines = lines_of(only)
+    passed, failed, skipped = map(int, re.findall(r"\d+", lines[-1]))
+    assert (failed, skipped) == (0, 0), "\n".join(lines)
+    assert passed >= at_least
+
+
+def test_what_is_not_built_is_skipped_by_name() -> None:
+    lines = lines_of("sampler Heun|")
+    assert all(line.startswith("SKIP sampler Heun|") and "not built yet: sampler Heun" in line for line in lines[:-1])
+
+
+def test_a_wrong_number_fails_and_shows_by_how_much() -> None:
+    text, close = conformance.difference(conformance.torch.tensor([1.0, 2.0]), [1.0, 2.1])
+    assert (text, close) == ("max abs difference 1.00e-01", False)
+
+
+def test_another_shape_is_never_close() -> None:
+    assert not conformance.difference(conformance.torch.zeros(3), [0.0, 0.0])[1]
