@@ -18,7 +18,8 @@ def lines_of(only: str) -> list[str]:
 
 @pytest.mark.parametrize(
     ("only", "at_least"),
-    [("sigmas", 2), ("schedule Uniform", 4), ("schedule Karras", 4), ("sampler Euler|", 4), ("sampler Euler s_churn", 4),
+    [("sigmas", 2), ("schedule Uniform", 4), ("schedule Karras", 4), ("sampler Euler|", 4),
+     ("sampler Euler s_churn", 4),
      ("sampler Euler a", 8), ("sampler DPM++ 2M|", 4),
      ("prompt attention", 40), ("nv_noise", 2), ("rng|plain", 2)],
 )  # fmt: skip

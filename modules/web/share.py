@@ -15,9 +15,7 @@ from modules.web.guard import Guard
 logger = logging.getLogger(__name__)
 
 LOCAL_HOST = "127.0.0.1"
-TUNNEL_ERRORS = (
-    OSError, RuntimeError, ValueError, exceptions.ChecksumMismatchError, exceptions.ShareCertificateWriteError,
-)
+TUNNEL_ERRORS = (OSError, RuntimeError, ValueError, exceptions.ChecksumMismatchError)
 """What Gradio raises when it finds no server, cannot download its tunnel, or the tunnel does not start."""
 
 

@@ -25,7 +25,8 @@ def font() -> Path:
 
 
 def tiny_bench(work: Path) -> Bench:
-    return Bench(work, FOLDER / "tokenizer", chosen=subjects()[:2], sizes=TINY, save_seconds=0, extra_glyphs=2)
+    chosen = subjects()[:1]
+    return Bench(work, FOLDER / "tokenizer", None, chosen, TINY, save_seconds=0, most_scenes=4, extra_glyphs=2)
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ from modules.web.server import create_app
 from tests.web.site import Site, open_site, site_config
 
 BASE = "http://127.0.0.1:7860"
+LIVE = "ws://127.0.0.1:7860/easel/live"
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ from starlette.websockets import WebSocketDisconnect
 
 from modules.web import guard
 from modules.web.guard import HostNames, comes_from_own_page
-from tests.web.conftest import BASE
+from tests.web.conftest import BASE, LIVE
 
 FOREIGN = "https://evil.example"
 STATE_CHANGING = [
@@ -58,12 +58,12 @@ def test_a_preflight_allows_nothing(client: TestClient) -> None:
 
 @pytest.mark.parametrize("headers", [{"origin": FOREIGN}, {"origin": "null"}, {"host": "evil.example"}])
 def test_a_foreign_page_cannot_open_the_socket(client: TestClient, headers: dict[str, str]) -> None:
-    with pytest.raises(WebSocketDisconnect), client.websocket_connect("/easel/live", headers=headers):
+    with pytest.raises(WebSocketDisconnect), client.websocket_connect(LIVE, headers=headers):
         pass
 
 
 def test_our_own_page_opens_the_socket(client: TestClient) -> None:
-    with client.websocket_connect("/easel/live", headers={"origin": BASE, "host": "127.0.0.1:7860"}) as socket:
+    with client.websocket_connect(LIVE, headers={"origin": BASE, "host": "127.0.0.1:7860"}) as socket:
         assert socket.receive_json()["type"] == "snapshot"
 
 

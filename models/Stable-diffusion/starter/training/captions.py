@@ -61,7 +61,8 @@ def caption(scene: Scene, subjects: Sequence[Subject], rng: random.Random) -> st
 
 def _things(scene: Scene, subjects: Sequence[Subject], bare: bool, rng: random.Random) -> str:
     """The part of a caption that names what is seen; ``bare`` leaves out articles."""
-    words = [_word(subjects[item.subject], rng) for item in scene.items]
+    one_of_each = scene.kind not in ("two", "three")
+    words = [_word(subjects[item.subject], one_of_each, rng) for item in scene.items]
     if scene.kind == "pair":
         left, right = words if bare else map(with_article, words)
         sides = (" on the left", " on the right") if rng.random() < 0.3 else ("", "")
@@ -76,9 +77,9 @@ def _things(scene: Scene, subjects: Sequence[Subject], bare: bool, rng: random.R
     return f"{text} {scene.position}" if scene.position and rng.random() < 0.6 else text
 
 
-def _word(subject: Subject, rng: random.Random) -> str:
-    """Mostly the canonical name, often a synonym, now and then only the group (``fruit``)."""
-    if rng.random() < 0.03:
+def _word(subject: Subject, group_too: bool, rng: random.Random) -> str:
+    """Mostly the canonical name, often a synonym, with ``group_too`` now and then only the group (``fruit``)."""
+    if rng.random() < 0.03 and group_too:
         return rng.choice(subject.groups)
     return subject.name if rng.random() < 0.55 else rng.choice(subject.names)
 

@@ -47,7 +47,8 @@ class Bench:
     processes: int = 1
     seed: int = 0
     save_seconds: float = 120.0
-    extra_glyphs: int = 500
+    most_scenes: int = 3000  # pictures that the autoencoder is trained on: of scenes,
+    extra_glyphs: int = 500  # and of other glyphs
     practise: Path | None = None
 
     def glyphs(self) -> tuple[Pixels, ...]:
@@ -87,7 +88,7 @@ def train_vae(bench: Bench, effort: Effort) -> None:
     vae.load_state_dict(averaged_weights(bench.state("vae")))
     vae.eval()
     glyphs = bench.glyphs()
-    sample = vae_scenes(bench.scenes(), 96)
+    sample = vae_scenes(bench.scenes(), min(96, bench.most_scenes))
     latents = torch.cat([encode_pictures(vae, [draw(scene, glyphs)]) for scene in sample])
     fold_scale(vae, (latents / vae.config.scaling_factor).std().item())
     _place_autoencoder(vae, bench.autoencoder)
@@ -201,7 +202,7 @@ def _read_autoencoder(folder: Path) -> AutoencoderKL:
 def _picture_pool(bench: Bench) -> PicturePool:
     known = [subject.glyph for subject in bench.chosen]
     extra = other_glyphs(known, bench.extra_glyphs)
-    return PicturePool(vae_scenes(bench.scenes(), 3000), bench.glyphs(), extra, bench.seed)
+    return PicturePool(vae_scenes(bench.scenes(), bench.most_scenes), bench.glyphs(), extra, bench.seed)
 
 
 def _latents(bench: Bench) -> torch.Tensor:

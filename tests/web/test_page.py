@@ -1,0 +1,132 @@
+"""The page's configuration and HTML: what our JavaScript and users' extensions rely on, before any browser."""
+
+import json
+import re
+from typing import Any
+
+import pytest
+from starlette.testclient import TestClient
+
+from modules.web.asset_server import AssetServer
+from modules.web.page_head import STYLES
+from modules.web.server import ASSETS, GRADIO_ASSETS, assets_address
+from tests.web.test_forms import A1111_IDS
+
+IDS = {
+    "quicksettings", "setting_sd_model_checkpoint", "refresh_sd_model_checkpoint", "easel_status",
+    "easel_checkpoint_note", "easel_checkpoint_sync", "tabs", "tab_txt2img", "tab_queue", "tab_settings",
+    "txt2img_toprow", "txt2img_token_counter", "txt2img_negative_token_counter", "txt2img_generate_box",
+    "txt2img_generate", "txt2img_interrupt", "txt2img_skip", "txt2img_message", "txt2img_settings",
+    "txt2img_res_switch_btn", "txt2img_random_seed", "txt2img_reuse_seed", "txt2img_results", "txt2img_progress",
+    "txt2img_gallery_container", "txt2img_gallery", "txt2img_live_preview", "html_info_txt2img", "txt2img_fill",
+    "txt2img_gallery_refresh", "easel_queue", "easel_settings", *A1111_IDS.values(),
+}
+
+
+@pytest.fixture(scope="module")
+def html(client: TestClient) -> str:
+    return client.get("/").text
+
+
+@pytest.fixture(scope="module")
+def config(html: str) -> dict[str, Any]:
+    start = html.index("window.gradio_config = ") + len("window.gradio_config = ")
+    parsed: dict[str, Any] = json.JSONDecoder().raw_decode(html[start:])[0]
+    return parsed
+
+
+def test_every_element_that_the_scripts_use_is_on_the_page(config: dict[str, Any]) -> None:
+    assert {component["props"].get("elem_id") for component in config["components"]} >= IDS
+
+
+def test_labels_are_those_that_users_know(config: dict[str, Any]) -> None:
+    labels = {component["props"].get("label") for component in config["components"]}
+    assert labels >= {
+        "Prompt", "Negative prompt", "Sampling method", "Schedule type", "Sampling steps", "Width", "Height",
+        "Batch count", "Batch size", "CFG Scale", "Seed", "Stable Diffusion checkpoint", "txt2img", "Queue", "Settings",
+    }
+
+
+def test_no_event_stays_open_or_is_offered_to_others(config: dict[str, Any]) -> None:
+    assert config["dependencies"]
+    for event in config["dependencies"]:
+        assert event["queue"] is False, event
+        assert event["api_visibility"] == "private", event
+        assert event["show_progress"] == "hidden", event
+
+
+def test_no_state_on_the_page_holds_a_connection_per_tab(config: dict[str, Any]) -> None:
+    assert "state" not in {component["type"] for component in config["components"]}
+    assert not config["connect_heartbeat"]
+
+
+def test_gradio_keeps_no_history_and_shows_no_footer(config: dict[str, Any]) -> None:
+    assert config["run_history"] is False
+    assert config["footer_links"] == []
+    assert config["analytics_enabled"] is False
+
+
+def test_the_page_names_no_foreign_host(html: str) -> None:
+    hosts = set(re.findall(r"https?://([\w.-]+)", html.split("window.gradio_api_info")[0]))
+    assert hosts <= {"127.0.0.1", "www.w3.org"}
+
+
+def test_our_scripts_come_before_gradios(html: str) -> None:
+    assert html.index("/main.js") < html.index("/assets/index-")
+    assert html.index("easel-facts") < html.index("easel.scheme") < html.index("/main.js")
+    assert html.index("--easel-page") < html.index("</head>")
+
+
+def test_facts_cannot_end_their_script(html: str) -> None:
+    facts = html.split('id="easel-facts">')[1].split("</script>")[0]
+    assert "<" not in facts
+    assert [field["name"] for field in json.loads(facts)["fields"]] == list(A1111_IDS)
+
+
+def test_the_page_is_never_kept_and_its_files_always_are(client: TestClient) -> None:
+    assert client.get("/").headers["cache-control"] == "no-store"
+    answer = client.get(f"{assets_address()}/main.js", headers={"accept-encoding": "gzip"})
+    assert "immutable" in answer.headers["cache-control"]
+    assert answer.headers["content-type"].startswith("text/javascript")
+    assert answer.headers["content-encoding"] == "gzip"
+    assert answer.text == (ASSETS / "main.js").read_text()
+    plain = client.get(f"{assets_address()}/main.js", headers={"accept-encoding": "identity"})
+    assert plain.text == answer.text
+
+
+def test_gradios_scripts_are_served_from_memory(client: TestClient) -> None:
+    name = next(GRADIO_ASSETS.glob("index-*.js")).name
+    answer = client.get(f"/assets/{name}")
+    assert answer.status_code == 200
+    assert "immutable" in answer.headers["cache-control"]
+    assert client.head(f"/assets/{name}").status_code == 200
+
+
+@pytest.mark.parametrize("path", ["../server.py", "%2e%2e/server.py", "login.html", "none.js", "..%2fserver.py"])
+def test_nothing_but_the_files_themselves_is_served(client: TestClient, path: str) -> None:
+    assert client.get(f"{assets_address()}/{path}").status_code == 404
+
+
+def test_an_asset_is_looked_for_in_the_folder_only() -> None:
+    server = AssetServer(lambda *_: None, {"/assets/": ASSETS})  # type: ignore[arg-type,return-value]
+    assert server._find("/assets/main.js") is not None
+    assert server._find("/assets/../server.js") is None
+    assert server._find("/other/main.js") is None
+
+
+def test_every_style_sheet_is_in_the_page(html: str) -> None:
+    assert {path.name for path in ASSETS.glob("*.css")} == set(STYLES)
+    for name in STYLES:
+        assert (ASSETS / name).read_text()[:60] in html
+
+
+def test_scripts_set_no_markup_from_text() -> None:
+    for path in ASSETS.glob("*.js"):
+        script = path.read_text()
+        for way in ("innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval("):
+            assert way not in script, (path.name, way)
+
+
+def test_no_asset_reaches_out() -> None:
+    for path in ASSETS.iterdir():
+        assert not re.search(r"https?://(?!www\.w3\.org)", path.read_text()), path.name
