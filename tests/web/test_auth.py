@@ -43,7 +43,10 @@ def sign_in(client: TestClient, user: str = USER, password: str = PASSWORD) -> i
 def addresses(routes: list[BaseRoute], prefix: str = "") -> Iterator[tuple[str, set[str], bool]]:
     """Every address of an application with its methods and whether it is a socket, those of mounted ones included."""
     for route in routes:
-        if isinstance(route, Mount):
+        included = getattr(route, "original_router", None)
+        if included is not None:
+            yield from addresses(list(included.routes), prefix)
+        elif isinstance(route, Mount):
             yield from addresses(list(route.routes or []), prefix + route.path)
             yield f"{prefix}{route.path}/x", {"GET"}, False
         elif isinstance(route, WebSocketRoute):

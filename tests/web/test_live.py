@@ -26,7 +26,7 @@ def next_of(socket: Any, wanted: str) -> dict[str, Any]:
 def test_two_pages_see_the_same_job_from_start_to_end(client: TestClient, site: Site) -> None:
     gate = HoldAt(step=2)
     site.engine.gate = gate
-    with client.websocket_connect(LIVE) as first, client.websocket_connect("/easel/live") as second:
+    with client.websocket_connect(LIVE) as first, client.websocket_connect(LIVE) as second:
         for socket in (first, second):
             assert socket.receive_json()["type"] == "snapshot"
         job = site.jobs.submit(GenerationRequest(prompt="x", steps=3, width=64, height=64, seed=LARGEST_SEED))

@@ -88,7 +88,7 @@ class DiffusionStage:
         clean = self._pool.latents[chosen]
         noise = torch.randn(clean.shape, generator=draw.noise)
         noise += OFFSET * torch.randn(len(clean), LATENT_CHANNELS, 1, 1, generator=draw.noise)
-        times = torch.randint(0, len(self._levels), (len(clean),), generator=draw.noise)
+        times = spread_times(len(clean), len(self._levels), draw.noise)
         level = self._levels[times].view(-1, 1, 1, 1)
         noisy = level.sqrt() * clean + (1 - level).sqrt() * noise
         with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
@@ -101,6 +101,13 @@ class DiffusionStage:
     def _ends(self, tokens: Tensor) -> Tensor:
         """Where each text ends, (n,)."""
         return (tokens == self._texts.vocabulary.end).int().argmax(dim=1)
+
+
+def spread_times(count: int, steps: int, generator: torch.Generator) -> Tensor:
+    """``count`` timesteps in 0..steps - 1, each uniformly distributed, together evenly spread: (count,) int64."""
+    start = torch.rand(1, generator=generator)
+    places = (start + torch.arange(count) / count) % 1
+    return (places * steps).long()[torch.randperm(count, generator=generator)]
 
 
 def step_weight(level: Tensor) -> Tensor:
