@@ -29,6 +29,7 @@ from modules.library.choices import CHECKPOINT_OPTION, Choices, default_checkpoi
 from modules.settings.store import SettingsStore
 from modules.web.server import create_app
 from modules.web.services import WebServices
+from modules.web.share import ShareFailed, open_tunnel
 
 logger = logging.getLogger(__name__)
 
@@ -100,7 +101,8 @@ class Application:
         self.config = config
         self.services = services
         self.lock = lock
-        self._late_start = LateStart(create_app(services), self.start)
+        self.site = create_app(services)
+        self._late_start = LateStart(self.site, self.start)
         self.asgi: ASGIApp = self._late_start
 
     def start(self) -> None:
@@ -158,8 +160,6 @@ def serve(config: AppConfig) -> int:
     # uvicorn stops at SIGTERM and then raises it again; this way the running job is still put back in the queue.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        if config.share:
-            raise CannotServe("--share is not built yet. In your own network use --listen, elsewhere an SSH tunnel.")
         application = build(config)
     except EaselError as error:
         logger.error("Easel cannot start. %s", error)
@@ -200,16 +200,7 @@ def open_listener(host: str, port: int | None) -> socket.socket:
 
 def make_engine(config: AppConfig, catalog: CheckpointCatalog) -> Engine:
     """Import and build the engine, which takes seconds: called in the job runner's thread, behind the served page."""
-    memory = importlib.import_module("modules.engine.memory")
-    service = importlib.import_module("modules.engine.service")
-    wishes = memory.DeviceWishes(
-        use_cpu=config.use_cpu,
-        device_index=config.device_index,
-        half=config.half,
-        half_vae=config.half_vae,
-        mode=config.memory_mode,
-    )
-    engine: Engine = service.DiffusionEngine(catalog, wishes)
+    engine: Engine = importlib.import_module("modules.engine.service").create_engine(config, catalog)
     return engine
 
 
@@ -264,12 +255,23 @@ def _run_server(application: Application, listener: socket.socket) -> None:
     application.lock.tell(address)
     wanted = application.services.settings.get("auto_launch_browser") != "Disable"
 
+    def share() -> None:
+        try:
+            public = open_tunnel(config, application.site, listener.getsockname()[1])
+        except ShareFailed as error:
+            logger.error("%s", error)
+            return
+        sys.stdout.write(f"Running on public URL: {public}\n")
+        sys.stdout.flush()
+
     def listening() -> None:
         # Not through logging, so that it is told at any --loglevel.
         sys.stdout.write(f"Running on local URL:  {address}\n")
         sys.stdout.flush()
         if config.autolaunch and wanted:
             threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()
+        if config.share:
+            threading.Thread(target=share, name="share", daemon=True).start()
 
     settings = uvicorn.Config(
         application.asgi, log_config=None, access_log=False, timeout_graceful_shutdown=1, ws="websockets-sansio"

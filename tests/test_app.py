@@ -10,7 +10,8 @@ import socket
 import subprocess
 import sys
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -160,12 +161,28 @@ def test_a_queue_that_is_no_database_is_reported_and_the_folder_is_free_again(co
             app.build(config, FakeEngine)
 
 
-def test_share_is_refused_as_long_as_it_is_not_built(
-    tmp_path: Path, quiet_start: None, caplog: pytest.LogCaptureFixture
+def test_without_a_tunnel_share_is_refused_in_words_and_the_page_is_served_all_the_same(
+    config: cli.AppConfig, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    config = cli.parse_arguments(["--data-dir", str(tmp_path), "--share"], environment={})
-    assert app.serve(config) == 1
-    assert "--share is not built yet" in caplog.text
+    def no_network(*_: object) -> str:
+        raise RuntimeError("no network")
+
+    monkeypatch.setattr("modules.web.share.networking.setup_tunnel", no_network)
+    sharing = replace(config, share=True, credentials=(("user", "password"),), port=None)
+
+    class Stopped:
+        """A server that listens for a moment and then stops."""
+
+        def __init__(self, settings: object, on_listening: Callable[[], None]) -> None:
+            self.on_listening = on_listening
+
+        def run(self, sockets: list[socket.socket]) -> None:
+            self.on_listening()
+            wait_until(lambda: "--share could not open a tunnel (no network)" in caplog.text)
+
+    monkeypatch.setattr(app, "_Server", Stopped)
+    with built(sharing) as application:
+        assert app._run_until_stopped(application) == 0
 
 
 def test_a_port_that_is_taken_is_an_error_only_when_it_was_asked_for() -> None:

@@ -187,7 +187,7 @@ def check_generation(config: AppConfig, catalog: CheckpointCatalog, make_engine:
     name = "a picture"
     try:
         checkpoint = catalog.find(STARTER_NAME)
-        make = make_engine or importlib.import_module("modules.commands.engine").make_engine
+        make = make_engine or importlib.import_module("modules.engine.service").create_engine
         sink = TrialSink()
         started = time.monotonic()
         engine = make(config, catalog)

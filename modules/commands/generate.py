@@ -45,7 +45,7 @@ def main(argv: Sequence[str], make_engine: EngineMaker | None = None) -> int:
         catalog = open_catalog(config)
         request = read_request(flags, SettingsStore(config.settings_file), catalog)
         target.prepare(request)
-        make = make_engine or importlib.import_module("modules.commands.engine").make_engine
+        make = make_engine or importlib.import_module("modules.engine.service").create_engine
         make(config, catalog).generate(request, FileSink(request, target), RunCancel())
     except InvalidRequest as error:
         logger.error("%s", " ".join(_with_flag(problem) for problem in error.problems))

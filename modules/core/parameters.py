@@ -82,6 +82,9 @@ class Parameter:
             raise FieldError(self.problem(value))
         if self.kind == "text" and len(value) > self.maximum:
             raise FieldError(self.problem(value))
+        # Half of a surrogate pair is no text: neither JSON nor a file could hold it.
+        if any("\ud800" <= character <= "\udfff" for character in value):
+            raise FieldError(self.problem(value.encode("utf-8", "backslashreplace").decode()))
         return value
 
     def _parse_number(self, value: object) -> int | float:

@@ -9,6 +9,7 @@ import time
 import torch
 from transformers import CLIPTokenizer
 
+from modules.cli import AppConfig
 from modules.core.errors import InvalidRequest
 from modules.core.events import ModelLoading, ModelReady
 from modules.core.parameters import PARAMETERS
@@ -81,6 +82,18 @@ class DiffusionEngine:
         gc.collect()
         if self.plan.device.type == "cuda":
             torch.cuda.empty_cache()
+
+
+def create_engine(config: AppConfig, catalog: CheckpointCatalog) -> DiffusionEngine:
+    """Return the engine on the device and in the precision that the command line asks for."""
+    wishes = DeviceWishes(
+        use_cpu=config.use_cpu,
+        device_index=config.device_index,
+        half=config.half,
+        half_vae=config.half_vae,
+        mode=config.memory_mode,
+    )
+    return DiffusionEngine(catalog, wishes)
 
 
 def _checked_plan(request: GenerationRequest) -> Plan:

@@ -71,6 +71,7 @@ def test_good_values_are_taken_in_any_spelling(name: str, value: object, parsed:
         ("cfg_scale", "1e999"),
         ("prompt", "x" * (LONGEST_PROMPT + 1)),
         ("prompt", 5),
+        ("prompt", "half a pair \ud800"),
     ],
 )
 def test_a_bad_value_is_refused_with_its_label_and_what_is_allowed(name: str, value: object) -> None:

@@ -1,0 +1,87 @@
+from collections.abc import Callable, Iterator
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, Route, sync_playwright
+
+from tests.browser.driver import CHROMIUM_ARGUMENTS, PATIENCE_MS, Easel, Server, find_chromium, running
+
+LOOPBACK = {"127.0.0.1", "localhost"}
+NewPage = Callable[..., Easel]
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    executable = find_chromium()
+    if executable is None:
+        pytest.skip("no Chromium: set EASEL_CHROMIUM or install Debian's `chromium`")
+    with sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path=executable, args=CHROMIUM_ARGUMENTS)
+        yield opened
+        opened.close()
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory, browser: Browser) -> Iterator[Server]:
+    with running(Server(tmp_path_factory.mktemp("server"))) as started:
+        yield started
+
+
+class Watch:
+    """Collects what must not happen on any page: script errors, failed requests, requests to anywhere else."""
+
+    def __init__(self) -> None:
+        self.problems: list[str] = []
+        self.forgiven = False
+
+    def follow(self, context: BrowserContext) -> None:
+        context.route("**/*", self._route)
+        context.on("page", self._follow_page)
+
+    def _follow_page(self, page: Page) -> None:
+        page.on("pageerror", lambda error: self.problems.append(f"script error: {error}"))
+        page.on("console", lambda message: message.type == "error" and self.problems.append(f"console: {message.text}"))
+        page.on("dialog", lambda dialog: (self.problems.append(f"dialog: {dialog.message}"), dialog.dismiss()))
+
+    def _route(self, route: Route) -> None:
+        if urlsplit(route.request.url).hostname in LOOPBACK:
+            route.continue_()
+            return
+        self.problems.append(f"request to {route.request.url}")
+        route.abort()
+
+
+@pytest.fixture
+def watch() -> Iterator[Watch]:
+    watch = Watch()
+    yield watch
+    assert watch.forgiven or not watch.problems
+
+
+@pytest.fixture
+def new_context(browser: Browser, watch: Watch) -> Iterator[Callable[..., BrowserContext]]:
+    contexts: list[BrowserContext] = []
+
+    def make(width: int = 1280, height: int = 900, scheme: str = "light") -> BrowserContext:
+        context = browser.new_context(
+            viewport={"width": width, "height": height}, color_scheme=scheme, locale="en-US", reduced_motion="reduce"
+        )
+        context.set_default_timeout(PATIENCE_MS)
+        watch.follow(context)
+        contexts.append(context)
+        return context
+
+    yield make
+    for context in contexts:
+        context.close()
+
+
+@pytest.fixture
+def new_page(new_context: Callable[..., BrowserContext], server: Server) -> Iterator[NewPage]:
+    """A function that opens the page in a browser of its own; at the end every job is let go."""
+
+    def make(context: BrowserContext | None = None, **wishes: object) -> Easel:
+        return Easel((context or new_context(**wishes)).new_page(), server.url).open()
+
+    yield make
+    server.settle()

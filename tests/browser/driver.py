@@ -1,0 +1,229 @@
+"""What the browser tests drive: a server process, a page, and a cable between them that can be cut."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx
+from playwright.sync_api import Page, expect
+
+from tests.fakes import FileGate, wait_until
+
+SERVE = Path(__file__).parent / "serve.py"
+CHROMIUM_ARGUMENTS = [
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync",
+]
+PATIENCE_MS = 20_000
+STEPS = 6
+
+
+def find_chromium() -> str | None:
+    """The browser that launch.py names, else the system's."""
+    asked = os.environ.get("EASEL_CHROMIUM")
+    return asked or shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@dataclass
+class Server:
+    """A server process with a fake engine that stands before every step until the test lets it go on."""
+
+    folder: Path
+    credentials: str = ""
+    port: int = field(default_factory=free_port)
+    process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def gate(self) -> FileGate:
+        return FileGate(self.folder / "gate")
+
+    def start(self) -> None:
+        command = [sys.executable, str(SERVE), str(self.folder), str(self.port), *([self.credentials] * bool(self.credentials))]
+        self.process = subprocess.Popen(command)
+
+        def answers() -> bool:
+            assert self.process is not None
+            assert self.process.poll() is None, "the server ended at once"
+            with contextlib.suppress(httpx.TransportError):
+                httpx.get(f"{self.url}/gradio_api/app_id", timeout=5)
+                return True
+            return False
+
+        wait_until(answers, 60)
+
+    def stop(self) -> None:
+        assert self.process is not None
+        self.process.send_signal(signal.SIGINT)
+        try:
+            self.process.wait(10)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+
+    def let_pass(self, steps: range, image: int = 0) -> None:
+        """Let the engine go through some steps of a picture."""
+        for step in steps:
+            self.gate.release(image, step)
+
+    def open_gate(self) -> None:
+        """Let the engine go on for good."""
+        self.gate.release()
+
+    def settle(self) -> None:
+        """Let every job end, then close the gate for the next test."""
+        if self.credentials:
+            return
+        self.open_gate()
+        httpx.post(f"{self.url}/easel/queue/resume")
+
+        def idle() -> bool:
+            jobs = httpx.get(f"{self.url}/easel/jobs").json()
+            return jobs["running"] is None and not jobs["waiting"]
+
+        wait_until(idle)
+        for file in (self.folder / "gate").iterdir():
+            file.unlink()
+
+
+class Easel:
+    """The page, as a user sees it."""
+
+    def __init__(self, page: Page, url: str) -> None:
+        self.page = page
+        self.url = url
+
+    def open(self) -> Easel:
+        self.page.goto(self.url)
+        self.wait_ready()
+        return self
+
+    def wait_ready(self) -> None:
+        expect(self.page.locator("html[data-live=connected]")).to_have_count(1, timeout=PATIENCE_MS)
+        expect(self.page.locator("#txt2img_generate")).to_be_visible(timeout=PATIENCE_MS)
+        self.page.wait_for_function("window.easel.form.restored", timeout=PATIENCE_MS)
+
+    def prompt(self, text: str) -> None:
+        self.page.locator("#txt2img_prompt textarea").fill(text)
+
+    def number(self, field: str, value: object) -> None:
+        self.page.locator(f"#txt2img_{field} input[type=number]").fill(str(value))
+
+    def prepare(self, prompt: str = "a red apple", **numbers: object) -> None:
+        self.prompt(prompt)
+        for name, value in {"steps": STEPS, **numbers}.items():
+            self.number(name, value)
+
+    def generate(self) -> None:
+        self.page.locator("#txt2img_generate").click()
+
+    def wait_running(self) -> None:
+        expect(self.page.locator("html[data-job=running]")).to_have_count(1, timeout=PATIENCE_MS)
+
+    def wait_idle(self) -> None:
+        expect(self.page.locator("html[data-job=idle]")).to_have_count(1, timeout=PATIENCE_MS)
+
+    def wait_progress(self, text: str) -> None:
+        expect(self.page.locator(".easel-progress-text")).to_contain_text(text, timeout=PATIENCE_MS)
+
+    def wait_pictures(self, count: int) -> None:
+        thumbnails = self.page.locator("#txt2img_gallery .thumbnails .thumbnail-small")
+        expect(thumbnails).to_have_count(count, timeout=PATIENCE_MS)
+        self.page.wait_for_function(
+            "[...document.querySelectorAll('#txt2img_gallery .preview img')].every(i => i.complete && i.naturalWidth)",
+            timeout=PATIENCE_MS,
+        )
+
+    def wait_infotext(self, text: str) -> None:
+        expect(self.page.locator("#html_info_txt2img")).to_contain_text(text, timeout=PATIENCE_MS)
+
+    def wait_waiting(self, count: int) -> None:
+        self.page.wait_for_function("n => window.easel.live.queue.waiting.length === n", arg=count, timeout=PATIENCE_MS)
+
+    def tab(self, name: str) -> None:
+        self.page.locator(f"#tabs button[role=tab][data-tab-id={name}]").click()
+
+    def value(self, field: str) -> str:
+        return self.page.locator(f"#txt2img_{field} :is(textarea, input:not([type=range]))").first.input_value()
+
+
+class Cable:
+    """A TCP proxy to a server: the network between page and server, which a test can cut and mend."""
+
+    def __init__(self, target_port: int) -> None:
+        self._target = target_port
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self._listener.getsockname()[1]
+        self._whole = threading.Event()
+        self._whole.set()
+        self._closing = False
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def cut(self) -> None:
+        self._whole.clear()
+
+    def mend(self) -> None:
+        self._whole.set()
+
+    def close(self) -> None:
+        self._closing = True
+        self._whole.clear()
+        self._listener.close()
+
+    def _accept(self) -> None:
+        while not self._closing:
+            try:
+                near, _ = self._listener.accept()
+            except OSError:
+                return
+            if not self._whole.is_set():
+                near.close()
+                continue
+            far = socket.create_connection(("127.0.0.1", self._target))
+            threading.Thread(target=self._pump, args=(near, far), daemon=True).start()
+
+    def _pump(self, near: socket.socket, far: socket.socket) -> None:
+        with near, far, contextlib.suppress(OSError):
+            while self._whole.is_set():
+                readable, _, _ = select.select([near, far], [], [], 0.05)
+                for source in readable:
+                    data = source.recv(65536)
+                    if not data:
+                        return
+                    (far if source is near else near).sendall(data)
+
+
+@contextlib.contextmanager
+def running(server: Server) -> Iterator[Server]:
+    (server.folder / "gate").mkdir(parents=True, exist_ok=True)
+    server.start()
+    try:
+        yield server
+    finally:
+        server.stop()
+
+
+def pause(seconds: float) -> None:
+    """Let time pass where passing time is what is tested, such as a network that stays cut for a while."""
+    time.sleep(seconds)
