@@ -34,9 +34,9 @@ import torch
 from modules.prompts.grammar import parse_emphasis
 from modules.sampling import registry
 from modules.sampling.denoisers import NoiseLevels
-from modules.sampling.noise import BatchNoise, PhiloxGenerator
-from modules.sampling.schedules import ScheduleRange
-from modules.sampling.solvers.euler import Churn
+from modules.sampling.noise import BatchNoise, BrownianNoise, PhiloxGenerator
+from modules.sampling.schedules import ScheduleOptions
+from modules.sampling.solvers.common import Churn
 
 CLOSE = 1e-4
 CLOSE_WHEN_ADAPTIVE = 2e-3
@@ -85,14 +85,15 @@ def schedule_sigmas(label: str, levels: NoiseLevels, steps: int) -> torch.Tensor
     """Return the sigmas of a label of the folder, which may carry options. Raises NotBuilt."""
     rho = re.search(r" rho=([\d.]+)", label)
     span = re.search(r" sigma ([\d.]+)\.\.([\d.]+)", label)
-    plain = re.sub(r" (rho=|sigma )\S+", "", label)
+    plain = re.sub(r" (rho=|sigma )\S+| \(SDXL\)", "", label)
     schedule = registry.find_schedule(plain)
     if schedule is None:
         raise NotBuilt(f"schedule {plain}")
-    options = ScheduleRange(
+    options = ScheduleOptions(
         sigma_min=float(span[1]) if span else None,
         sigma_max=float(span[2]) if span else None,
         rho=float(rho[1]) if rho else None,
+        xl=label.endswith("(SDXL)"),
     )
     sigmas: torch.Tensor = schedule.function()(levels, steps, options)
     return sigmas
@@ -138,11 +139,13 @@ def check_sampler(key: str, model_calls: int, seed: int, arrays: Any) -> tuple[s
     elif option.startswith("s_churn="):
         options["churn"] = Churn(float(option.removeprefix("s_churn=")), sigma_from=0.05, strength=1.003)
     denoiser = MixtureDenoiser(torch.from_numpy(arrays["mus"]))
-    generator = torch.Generator().manual_seed(seed + 1000)
     start = torch.from_numpy(arrays["noise"])
-    sample = sampler.function()(
-        denoiser, start * sigmas[0], sigmas, noise=lambda: torch.randn(start.shape, generator=generator), **options
-    )
+    if sampler.brownian:
+        noise: Any = BrownianNoise([seed, seed + 1], start, float(sigmas[sigmas > 0].min()), float(sigmas.max()))
+    else:
+        generator = torch.Generator().manual_seed(seed + 1000)
+        noise = lambda sigma, sigma_next: torch.randn(start.shape, generator=generator)  # noqa: E731
+    sample = sampler.function()(denoiser, start * sigmas[0], sigmas, noise=noise, **options)
     text, close = difference(sample, arrays[key], CLOSE_WHEN_ADAPTIVE if "adaptive" in label else CLOSE)
     if denoiser.calls != model_calls:
         return f"{text}; {denoiser.calls} model calls where {model_calls} are expected", False

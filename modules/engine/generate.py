@@ -20,8 +20,13 @@ from modules.engine.preview import preview
 from modules.engine.text import TextConditioner
 from modules.imaging.infotext import RunFacts, write_infotext
 from modules.sampling import registry
-from modules.sampling.noise import BatchNoise
-from modules.sampling.solvers.common import OnStep
+from modules.sampling.denoisers import NoiseLevels
+from modules.sampling.noise import BatchNoise, BrownianNoise
+from modules.sampling.schedules import uniform
+from modules.sampling.solvers.common import Noise, OnStep
+
+DEFAULT_ETA = 1.0
+"""The share of ancestral noise, as A1111 has it for every sampler that takes one."""
 
 
 @dataclass(slots=True)
@@ -51,6 +56,20 @@ class Plan:
         if self.request.scheduler.casefold() == registry.AUTOMATIC.casefold():
             return self.sampler.default_schedule or registry.AUTOMATIC
         return self.schedule.label
+
+
+    def sigmas(self, levels: NoiseLevels) -> Tensor:
+        """Return the noise levels of the run: (steps + 1,), on the CPU."""
+        steps, sampler = self.request.steps, self.sampler
+        if sampler.whole_range:
+            # Two sigmas at least, so that both ends are there.
+            return uniform(levels, max(steps, 2))
+        sigmas: Tensor = self.schedule.function()(levels, steps + 1 if sampler.drops_penultimate else steps)
+        return torch.cat([sigmas[:-2], sigmas[-1:]]) if sampler.drops_penultimate else sigmas
+
+    def solver_options(self) -> dict[str, float]:
+        """Return the keyword arguments that the solver takes beyond noise, at A1111's defaults."""
+        return {"eta": DEFAULT_ETA} if "eta" in self.sampler.options else {}
 
 
 def make_plan(request: GenerationRequest) -> Plan:
@@ -110,20 +129,32 @@ class Run:
         """Return the batch's latents: (batch, channels, height/8, width/8), scaled by the VAE factor, float32."""
         request, bundle = self.plan.request, self.bundle
         shape = bundle.latent_shape(request.width, request.height)
-        noise = BatchNoise(batch.seeds, shape, request.noise_source, bundle.plan.device)
-        sigmas = self.plan.schedule.function()(bundle.levels, request.steps)
+        drawn = BatchNoise(batch.seeds, shape, request.noise_source, bundle.plan.device)
+        sigmas = self.plan.sigmas(bundle.levels)
+        start = drawn.draw() * sigmas[0].item()
         denoiser = GuidedDenoiser(bundle, self._conditioning(len(batch.seeds)), self._look_at_cancel)
-        start = noise.draw() * sigmas[0].item()
         with bundle.residency.using(bundle.unet):
             sampled: Tensor = self.plan.sampler.function()(
-                denoiser, start, sigmas, noise=noise.draw, on_step=self._watcher(batch, len(sigmas) - 1)
+                denoiser,
+                start,
+                sigmas,
+                noise=self._noise(batch, start, drawn, sigmas),
+                on_step=self._watcher(batch, request.steps),
+                **self.plan.solver_options(),
             )
         self._look_at_cancel()
         return sampled
 
+    def _noise(self, batch: BatchPlan, start: Tensor, drawn: BatchNoise, sigmas: Tensor) -> Noise:
+        """Return the noise of the steps: fresh draws, or a Brownian path over the schedule."""
+        if self.plan.sampler.brownian:
+            return BrownianNoise(batch.seeds, start, float(sigmas[sigmas > 0].min()), float(sigmas.max()))
+        return lambda sigma, sigma_next: drawn.draw()
+
     def _watcher(self, batch: BatchPlan, steps: int) -> OnStep:
         def watch(index: int, x: Tensor, denoised: Tensor) -> None:
-            step = index + 1
+            # DPM adaptive takes as many steps as it needs.
+            step = min(index + 1, steps)
             self.sink.publish(StepDone(batch.first_image, len(batch.seeds), step, steps))
             if self.sink.wants_preview(step):
                 self.sink.publish(PreviewReady(batch.first_image, preview(self.bundle.family, denoised)))

@@ -9,14 +9,19 @@ Box-Muller transform.
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Sequence
 from typing import Protocol
 
 import numpy as np
 import torch
+import torchsde
 from torch import Tensor
 
 NOISE_SOURCES = ("GPU", "CPU", "NV")
+
+# The tree rounds its own ends and then warns that the same ends, asked for again, lie outside by the last bit.
+warnings.filterwarnings("ignore", message=r"Should have t[ab][<>]=t[01]", module="torchsde")
 
 _PHILOX_MULTIPLIERS = (np.uint64(0xD2511F53), np.uint64(0xCD9E8D57))
 _PHILOX_KEY_STEPS = (np.uint64(0x9E3779B9), np.uint64(0xBB67AE85))
@@ -112,3 +117,27 @@ def _generator(seed: int, source: str, device: torch.device) -> NoiseGenerator:
     if source == "GPU":
         return TorchGenerator(seed, device)
     raise ValueError(f"noise source {source!r} is none of {', '.join(NOISE_SOURCES)}")
+
+
+class BrownianNoise:
+    """Noise whose value depends on the interval of sigma that it is for: increments of one Brownian path per picture.
+
+    So a run with other steps walks the same path, which keeps pictures of SDE samplers alike over step counts. The tree
+    is torchsde's (Li et al. 2020, arXiv:2001.01328, section 4).
+    """
+
+    def __init__(self, seeds: Sequence[int], x: Tensor, sigma_min: float, sigma_max: float) -> None:
+        """Take one seed per picture of the batch `x`, and the span of the sigmas; `sigma_min` is positive."""
+        zeros = torch.zeros_like(x[0])
+        ends = {"t0": torch.tensor(sigma_min), "t1": torch.tensor(sigma_max)}
+        self.trees = [torchsde.BrownianTree(w0=zeros, entropy=seed, **ends) for seed in seeds]
+
+    def __call__(self, sigma: float, sigma_next: float) -> Tensor:
+        """Return unit noise, (batch, channels, rows, columns), for the step between two different sigmas."""
+        low, high = sorted((sigma, sigma_next))
+        sign = -1 if sigma_next < sigma else 1
+        # As tensors in float32: the tree compares them with its own ends, which it keeps in that precision.
+        ends = torch.tensor(low), torch.tensor(high)
+        increments = torch.stack([tree(*ends) for tree in self.trees])
+        noise: Tensor = increments * sign / (high - low) ** 0.5
+        return noise

@@ -19,8 +19,11 @@ MODEL_SCHEDULE = "Uniform"
 class Sampler:
     """A solver under its label on the page.
 
-    `default_schedule` is what "Automatic" means for it, None for the model's own, which is Uniform; `options` are the
-    names of the keyword arguments beyond `noise` that it takes; `model_calls` is how often a step calls the model.
+    `default_schedule` is what "Automatic" means for it, None for the model's own, which is Uniform. `options` are the
+    names of the keyword arguments beyond `noise` that it takes. `second_order`: a step calls the model twice.
+    `brownian`: its noise is that of a Brownian path. `drops_penultimate`: it runs on a schedule of one step more,
+    without the smallest positive sigma. `whole_range`: it only takes the ends of the model's own sigmas, whatever the
+    schedule, and spaces its steps itself.
     """
 
     label: str
@@ -28,7 +31,10 @@ class Sampler:
     aliases: tuple[str, ...] = ()
     default_schedule: str | None = None
     options: frozenset[str] = frozenset()
-    model_calls: int = 1
+    second_order: bool = False
+    brownian: bool = False
+    drops_penultimate: bool = False
+    whole_range: bool = False
 
     def function(self) -> Callable[..., Any]:
         """Import and return the solver."""
@@ -50,15 +56,54 @@ class Schedule:
 
 Entry = TypeVar("Entry", Sampler, Schedule)
 
+_ETA = frozenset({"eta", "noise_strength"})
+_CHURN = frozenset({"churn"})
+
 SAMPLERS: tuple[Sampler, ...] = (
     Sampler("DPM++ 2M", "dpmpp:sample_dpmpp_2m", ("k_dpmpp_2m",), "Karras"),
-    Sampler("Euler a", "euler:sample_euler_ancestral", ("k_euler_a", "k_euler_ancestral"), options=frozenset({"eta"})),
-    Sampler("Euler", "euler:sample_euler", ("k_euler",), options=frozenset({"churn"})),
-)
+    Sampler("DPM++ SDE", "dpmpp:sample_dpmpp_sde", ("k_dpmpp_sde",), "Karras", _ETA, second_order=True, brownian=True),
+    Sampler("DPM++ 2M SDE", "dpmpp:sample_dpmpp_2m_sde", ("k_dpmpp_2m_sde",), "Exponential", _ETA, brownian=True),
+    Sampler(
+        "DPM++ 2M SDE Heun", "dpmpp:sample_dpmpp_2m_sde_heun", ("k_dpmpp_2m_sde_heun",), "Exponential", _ETA,
+        brownian=True,
+    ),
+    Sampler("DPM++ 2S a", "dpmpp:sample_dpmpp_2s_ancestral", ("k_dpmpp_2s_a",), "Karras", _ETA, second_order=True),
+    Sampler(
+        "DPM++ 3M SDE", "dpmpp:sample_dpmpp_3m_sde", ("k_dpmpp_3m_sde",), "Exponential", _ETA,
+        brownian=True, drops_penultimate=True,
+    ),
+    Sampler("Euler a", "euler:sample_euler_ancestral", ("k_euler_a", "k_euler_ancestral"), options=_ETA),
+    Sampler("Euler", "euler:sample_euler", ("k_euler",), options=_CHURN),
+    Sampler("LMS", "lms:sample_lms", ("k_lms",)),
+    Sampler("Heun", "heun:sample_heun", ("k_heun",), options=_CHURN, second_order=True),
+    Sampler(
+        "DPM2", "dpm:sample_dpm_2", ("k_dpm_2",), "Karras", _CHURN, second_order=True, drops_penultimate=True
+    ),
+    Sampler(
+        "DPM2 a", "dpm:sample_dpm_2_ancestral", ("k_dpm_2_a",), "Karras", _ETA,
+        second_order=True, drops_penultimate=True,
+    ),
+    Sampler("DPM fast", "dpm:sample_dpm_fast", ("k_dpm_fast",), options=_ETA, whole_range=True),
+    Sampler("DPM adaptive", "dpm:sample_dpm_adaptive", ("k_dpm_ad",), options=_ETA, whole_range=True),
+    Sampler("Restart", "heun:sample_restart", ("restart",), "Karras", frozenset({"noise_strength"}), second_order=True),
+)  # fmt: skip
 
 SCHEDULES: tuple[Schedule, ...] = (
     Schedule("Uniform", "schedules:uniform"),
     Schedule("Karras", "schedules:karras"),
+    Schedule("Exponential", "schedules:exponential"),
+    Schedule("Polyexponential", "schedules:polyexponential"),
+    Schedule("SGM Uniform", "schedules:sgm_uniform", ("SGMUniform", "sgm_uniform")),
+    Schedule("KL Optimal", "schedules:kl_optimal", ("kl_optimal",)),
+    Schedule("Align Your Steps", "schedules:align_your_steps", ("align_your_steps",)),
+    Schedule("Simple", "schedules:simple"),
+    Schedule("Normal", "schedules:normal"),
+    Schedule("DDIM", "schedules:ddim"),
+    Schedule("Beta", "schedules:beta"),
+    Schedule("Turbo", "schedules:turbo"),
+    Schedule("Align Your Steps GITS", "schedules:align_your_steps_gits", ("align_your_steps_GITS",)),
+    Schedule("Align Your Steps 11", "schedules:align_your_steps", ("align_your_steps_11",)),
+    Schedule("Align Your Steps 32", "schedules:align_your_steps_32", ("align_your_steps_32",)),
 )
 
 

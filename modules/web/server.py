@@ -22,6 +22,7 @@ from modules.core.errors import (
     ModelUnavailable,
     StorageFailed,
 )
+from modules.core.parameters import LONGEST_PROMPT
 from modules.web.asset_server import AssetServer
 from modules.web.auth import AttemptLimiter, AuthGate, Sessions
 from modules.web.checkpoints import CheckpointChooser
@@ -58,6 +59,7 @@ def create_app(services: WebServices) -> Guard:
         return {
             "fields": describe_fields("txt2img", TXT2IMG_FIELDS),
             "native_size": chooser.native_size(),
+            "longest_prompt": LONGEST_PROMPT,
             "theme": config.theme,
             "signed_in": bool(config.credentials),
         }

@@ -11,7 +11,6 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,6 +24,8 @@ SERVE = Path(__file__).parent / "serve.py"
 CHROMIUM_ARGUMENTS = [
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync",
+    # No name but ours resolves, so nothing can reach out even if it tries; the tests see that it did.
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost",
 ]
 PATIENCE_MS = 20_000
 STEPS = 6
@@ -92,9 +93,7 @@ class Server:
         self.gate.release()
 
     def settle(self) -> None:
-        """Let every job end, then close the gate for the next test."""
-        if self.credentials:
-            return
+        """Let every job end, forget them all, and close the gate for the next test."""
         self.open_gate()
         httpx.post(f"{self.url}/easel/queue/resume")
 
@@ -103,6 +102,8 @@ class Server:
             return jobs["running"] is None and not jobs["waiting"]
 
         wait_until(idle)
+        for job in httpx.get(f"{self.url}/easel/jobs?limit=200").json()["ended"]:
+            httpx.post(f"{self.url}/easel/jobs/{job['id']}/remove")
         for file in (self.folder / "gate").iterdir():
             file.unlink()
 
@@ -222,8 +223,3 @@ def running(server: Server) -> Iterator[Server]:
         yield server
     finally:
         server.stop()
-
-
-def pause(seconds: float) -> None:
-    """Let time pass where passing time is what is tested, such as a network that stays cut for a while."""
-    time.sleep(seconds)

@@ -53,6 +53,7 @@ def test_a_reload_and_a_second_browser_see_the_running_job_and_its_result(new_pa
     second.wait_progress(f"Image 1 of 2 · Step 2/{STEPS}")
     expect(second.page.locator("#txt2img_live_preview img")).to_be_visible()
     server.let_pass(range(3, STEPS + 1))
+    server.let_pass(range(1, 2), image=1)
     for easel in (first, second):
         easel.wait_pictures(1)
         easel.wait_progress("Image 2 of 2")
@@ -70,6 +71,7 @@ def test_interrupt_keeps_what_is_finished(new_page: NewPage, server: Server) -> 
     easel.prepare("cats", batch_count=3)
     easel.generate()
     server.let_pass(range(1, STEPS + 1))
+    server.let_pass(range(1, 2), image=1)
     easel.wait_progress("Image 2 of 3")
     easel.page.locator("#txt2img_interrupt").click()
     easel.wait_idle()
@@ -107,6 +109,7 @@ def test_the_keyboard_generates_queues_skips_and_interrupts(new_page: NewPage, s
     easel.wait_progress("Image 1 of 2")
     easel.page.keyboard.press("Escape")
     easel.wait_idle()
+    assert easel.page.evaluate("window.easel.live.job.state") == "interrupted"
 
 
 def test_clicks_queue_up_and_the_cursor_stays_in_the_prompt(new_page: NewPage, server: Server) -> None:

@@ -11,9 +11,10 @@ from pathlib import Path
 import torch
 from training import workshop
 from training.exporting import component_configs, read_parts, write_single_file
+from training.folder import Model
 from training.ldm_keys import single_file_tensors
 from training.loop import Plan
-from training.report import Grid, measure
+from training.report import Grid, measure, show
 from training.subjects import subjects
 from training.workshop import Bench, Effort
 
@@ -47,6 +48,7 @@ def parser() -> argparse.ArgumentParser:
             command.add_argument("--json", type=Path, help="write the figures there")
             command.add_argument("--grid", type=Path, help="write the drawn pictures there, as one PNG")
             command.add_argument("--quick", action="store_true", help="only prompts at CFG 5")
+            command.add_argument("--showcase", type=Path, help="write the model card's pictures there, as one PNG")
         if name == "evaluate":
             command.add_argument("--model", type=Path, default=HERE, help="diffusers folder to measure (default: this)")
     return top
@@ -111,15 +113,16 @@ def export(options: argparse.Namespace) -> Path:
     workshop.export(bench, folder)
     if options.single_file:
         parts = read_parts(folder)
-        networks = (parts.unet, parts.vae, parts.text)
-        states = [{key: value.half() for key, value in network.state_dict().items()} for network in networks]
-        write_single_file(single_file_tensors(*states), component_configs(folder), options.single_file)
+        unet, vae, text = (network.half().state_dict() for network in (parts.unet, parts.vae, parts.text))
+        write_single_file(single_file_tensors(unet, vae, text), component_configs(folder), options.single_file)
     return folder
 
 
 def evaluate(folder: Path, options: argparse.Namespace) -> None:
     """Print the figures of a folder."""
     grid = Grid(options.grid) if options.grid else None
+    if options.showcase:
+        show(Model.load(folder, torch.device(options.device)), options.showcase)
     figures = measure(folder, subjects(options.subjects), torch.device(options.device), options.quick, grid)
     if options.json:
         options.json.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")

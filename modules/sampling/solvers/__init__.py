@@ -1,6 +1,7 @@
 """One file per family of solvers. A solver is a pure function over (denoiser, x, sigmas).
 
 Each takes `denoise`, the latents `x`: (batch, channels, height, width) at noise level sigmas[0], and `sigmas`:
-(steps + 1,) on the CPU, falling to 0; draws what noise it needs from `noise()`; calls `on_step(i, x, denoised)` after
-the i-th call of the model, i from 0, with the latents as the model saw them; and returns the latents at sigmas[-1].
+(steps + 1,) on the CPU, falling to 0; draws what noise it needs from `noise(sigma, sigma_next)`; calls
+`on_step(i, x, denoised)` in the i-th step, i from 0, with the latents as the model saw them in its first call there;
+and returns the latents at the end of the schedule.
 """

@@ -1,13 +1,15 @@
-"""What the solvers share: their types, the derivative and the split of an ancestral step."""
+"""What the solvers share: their types, the derivative, and the split of an ancestral step."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from torch import Tensor
 
-Noise = Callable[[], Tensor]
-"""Returns fresh unit noise shaped like x."""
+Noise = Callable[[float, float], Tensor]
+"""Returns unit noise shaped like x for a step between two sigmas; only Brownian noise looks at them."""
 
 OnStep = Callable[[int, Tensor, Tensor], None]
 
@@ -36,3 +38,37 @@ def ancestral_split(sigma: float, sigma_next: float, eta: float = 1.0) -> tuple[
     variance = sigma_next**2 * (sigma**2 - sigma_next**2) / sigma**2
     sigma_up = min(sigma_next, eta * variance**0.5)
     return (sigma_next**2 - sigma_up**2) ** 0.5, sigma_up
+
+
+@dataclass(frozen=True, slots=True)
+class Churn:
+    """How much noise is added back before a step, between which sigmas, and its strength.
+
+    S_churn, S_tmin, S_tmax and S_noise of Karras et al. 2022 (arXiv:2206.00364), algorithm 2.
+    """
+
+    amount: float = 0.0
+    sigma_from: float = 0.0
+    sigma_to: float = math.inf
+    strength: float = 1.0
+
+    def raised(self, x: Tensor, sigma: float, steps: int, noise: Noise) -> tuple[Tensor, float]:
+        """Return x and sigma with the churn of one step of `steps` added.
+
+        The noise is drawn even when none is added: so does the reference, and later draws depend on it.
+        """
+        fresh = noise(sigma, sigma)
+        gamma = self.gamma(sigma, steps)
+        if gamma == 0:
+            return x, sigma
+        higher = sigma * (gamma + 1)
+        return x + fresh * self.strength * (higher**2 - sigma**2) ** 0.5, higher
+
+    def gamma(self, sigma: float, steps: int) -> float:
+        """Return by which share the noise level is raised at `sigma` in a run of `steps` steps."""
+        if not self.sigma_from <= sigma <= self.sigma_to:
+            return 0.0
+        return min(self.amount / steps, math.sqrt(2) - 1)
+
+
+NO_CHURN = Churn()

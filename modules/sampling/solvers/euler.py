@@ -2,36 +2,21 @@
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass
 from itertools import pairwise
 
 from torch import Tensor
 
 from modules.sampling.denoisers import Denoiser
-from modules.sampling.solvers.common import Noise, OnStep, ancestral_split, derivative, ignore_step, per_image
-
-
-@dataclass(frozen=True, slots=True)
-class Churn:
-    """How much noise is added back before a step, between which sigmas, and its strength.
-
-    S_churn, S_tmin, S_tmax and S_noise of Karras et al. 2022 (arXiv:2206.00364), algorithm 2.
-    """
-
-    amount: float = 0.0
-    sigma_from: float = 0.0
-    sigma_to: float = math.inf
-    strength: float = 1.0
-
-    def gamma(self, sigma: float, steps: int) -> float:
-        """Return by which share the noise level is raised at `sigma` in a run of `steps` steps."""
-        if not self.sigma_from <= sigma <= self.sigma_to:
-            return 0.0
-        return min(self.amount / steps, math.sqrt(2) - 1)
-
-
-NO_CHURN = Churn()
+from modules.sampling.solvers.common import (
+    NO_CHURN,
+    Churn,
+    Noise,
+    OnStep,
+    ancestral_split,
+    derivative,
+    ignore_step,
+    per_image,
+)
 
 
 def sample_euler(
@@ -46,15 +31,10 @@ def sample_euler(
     """Karras et al. 2022 (arXiv:2206.00364), algorithm 2 without its second-order correction."""
     levels = sigmas.tolist()
     for index, (sigma, sigma_next) in enumerate(pairwise(levels)):
-        # The noise is drawn even when it is not used: so does the reference, and later draws depend on it.
-        fresh = noise()
-        gamma = churn.gamma(sigma, len(levels) - 1)
-        raised = sigma * (gamma + 1)
-        if gamma > 0:
-            x = x + fresh * churn.strength * (raised**2 - sigma**2) ** 0.5
-        denoised = denoise(x, per_image(raised, x))
+        x, sigma = churn.raised(x, sigma, len(levels) - 1, noise)
+        denoised = denoise(x, per_image(sigma, x))
         on_step(index, x, denoised)
-        x = x + derivative(x, raised, denoised) * (sigma_next - raised)
+        x = x + derivative(x, sigma, denoised) * (sigma_next - sigma)
     return x
 
 
@@ -76,5 +56,5 @@ def sample_euler_ancestral(
         sigma_down, sigma_up = ancestral_split(sigma, sigma_next, eta)
         x = x + derivative(x, sigma, denoised) * (sigma_down - sigma)
         if sigma_next > 0:
-            x = x + noise() * noise_strength * sigma_up
+            x = x + noise(sigma, sigma_next) * noise_strength * sigma_up
     return x

@@ -31,7 +31,7 @@ function start() {
   lightbox.start(gallery);
   progress.start();
   checkpoints.start();
-  new TokenCounters(form, live).start();
+  new TokenCounters(form, live, facts.longest_prompt).start();
   new QueueView(live, form, messages, lightbox).start();
   new SettingsView(messages).start();
   startKeys(live, progress);

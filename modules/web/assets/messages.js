@@ -28,6 +28,7 @@ export class Messages {
   note(text, kind = "info") {
     const close = h("button", { type: "button", "aria-label": "Close", onclick: () => note.remove() }, "✕");
     const note = h("div", { class: `easel-note easel-${kind}` }, h("span", {}, text), close);
+    if (this.notes.lastElementChild?.querySelector("span")?.textContent === text) this.notes.lastElementChild.remove();
     while (this.notes.childElementCount > 3) this.notes.firstElementChild?.remove();
     this.notes.append(note);
     setTimeout(() => note.remove(), NOTE_MS);

@@ -6,10 +6,14 @@ const PAUSE_MS = 250;
 const COUNTERS = ["txt2img_token_counter", "txt2img_negative_token_counter"];
 
 export class TokenCounters {
-  /** @param {import("./form.js").Form} form @param {import("./live.js").Live} live */
-  constructor(form, live) {
+  /**
+   * @param {import("./form.js").Form} form @param {import("./live.js").Live} live
+   * @param {number} longest characters in a prompt that is still accepted
+   */
+  constructor(form, live, longest) {
     this.form = form;
     this.live = live;
+    this.longest = longest;
     this.counted = "";
     /** @type {string[]} */
     this.shown = COUNTERS.map(() => "0/75");
@@ -31,7 +35,7 @@ export class TokenCounters {
   async #count() {
     const texts = [this.form.values.prompt ?? "", this.form.values.negative_prompt ?? ""];
     const key = JSON.stringify(texts);
-    if (key === this.counted) return;
+    if (key === this.counted || texts.some((text) => text.length > this.longest)) return;
     this.counted = key;
     const { counts } = await post("/easel/tokens", { texts }).catch(() => ({ counts: [null, null] }));
     if (this.counted !== key) return;

@@ -100,8 +100,9 @@ class AutoencoderStage:
         shaken = F.avg_pool2d(shaken, 2) if shrinks else shaken
         loss = sharp_loss(self._vae.decode(shaken).sample.float(), target) * (0.5 if shrinks else 1)
         colours = torch.einsum("nlyx,lr->nryx", latent.float(), TO_RGB.to(latent.device))
-        tie = (colours - F.avg_pool2d(pictures, 8)).square().mean()
-        return loss + 0.1 * tie + 1e-4 * latent.float().square().mean()
+        tie: Tensor = (colours - F.avg_pool2d(pictures, 8)).square().mean()
+        size: Tensor = latent.float().square().mean()
+        return loss + 0.1 * tie + 1e-4 * size
 
 
 def vae_scenes(scenes: Sequence[Scene], most: int) -> list[Scene]:

@@ -96,7 +96,8 @@ class DiffusionStage:
             predicted = self._unet(noisy.to(device), times.to(device), context).sample
             guess = guess_loss(self.modules["head"], context, self._ends(tokens), clean.to(device), draw)
         error = (predicted.float() - noise.to(device)).square().mean((1, 2, 3))
-        return (error * step_weight(level.flatten()).to(device)).mean() + GUESS_SHARE * guess
+        denoising: Tensor = (error * step_weight(level.flatten()).to(device)).mean()
+        return denoising + GUESS_SHARE * guess
 
     def _ends(self, tokens: Tensor) -> Tensor:
         """Where each text ends, (n,)."""
@@ -122,7 +123,7 @@ def guess_loss(head: nn.Module, context: Tensor, ends: Tensor, clean: Tensor, dr
     luck = torch.rand(n, tries, generator=draw.noise).square().to(context.device)
     places = ends[:, None] + (luck * (CONTEXT - ends[:, None])).long()
     vectors = context[torch.arange(n, device=context.device)[:, None], places]
-    guesses = head(vectors).float().view(n, tries, LATENT_CHANNELS, LATENT_SIDE, LATENT_SIDE)
+    guesses: Tensor = head(vectors).float().view(n, tries, LATENT_CHANNELS, LATENT_SIDE, LATENT_SIDE)
     return (guesses - clean[:, None]).square().mean()
 
 

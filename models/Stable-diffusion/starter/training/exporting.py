@@ -19,6 +19,7 @@ from transformers import CLIPTextModel
 from training.architecture import SCALING, Architecture, new_text, text_core
 from training.vocabulary import Vocabulary
 
+READABLE = 0o644
 POSTERIOR_STD = 0.03  # of a latent of unit variance
 SCHEDULER = {
     "_class_name": "PNDMScheduler",
@@ -128,6 +129,7 @@ def export_folder(parts: Parts, tokenizer_folder: Path, folder: Path) -> None:
         for written in sorted(path for path in beside.rglob("*") if path.is_file()):
             target = folder / written.relative_to(beside)
             target.parent.mkdir(parents=True, exist_ok=True)
+            written.chmod(READABLE)  # safetensors' own files are closed to others
             os.replace(written, target)
     finally:
         shutil.rmtree(beside)
@@ -148,6 +150,7 @@ def write_single_file(tensors: dict[str, torch.Tensor], components: dict[str, ob
     file.parent.mkdir(parents=True, exist_ok=True)
     beside = file.with_name(file.name + ".tmp")
     save_file({name: tensor.contiguous().clone() for name, tensor in tensors.items()}, beside, metadata)
+    beside.chmod(READABLE)
     beside.replace(file)
 
 

@@ -31,7 +31,8 @@ FIRST_SEED = 1000
 def coarse(picture: Pixels) -> Pixels:
     """(SIDE, SIDE, c) to (COARSE, COARSE, c) by averaging."""
     step = SIDE // COARSE
-    return picture.reshape(COARSE, step, COARSE, step, -1).mean((1, 3))
+    means: Pixels = picture.reshape(COARSE, step, COARSE, step, -1).mean((1, 3))
+    return means
 
 
 def rim_colour(picture: Pixels) -> Pixels:

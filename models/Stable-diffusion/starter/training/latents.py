@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 from collections.abc import Sequence
 from pathlib import Path
@@ -33,7 +34,8 @@ def to_pictures(images: Tensor) -> list[Pixels]:
 def encode_pictures(vae: AutoencoderKL, pictures: Sequence[Pixels]) -> Tensor:
     """Latents of unit variance, (n, 4, h/8, w/8), without the posterior's noise."""
     images = to_tensor(pictures).to(vae.device)
-    return (vae.encode(images).latent_dist.mean * vae.config.scaling_factor).cpu().contiguous()
+    latents: Tensor = vae.encode(images).latent_dist.mean * vae.config.scaling_factor
+    return latents.cpu().contiguous()
 
 
 @torch.no_grad()
@@ -43,16 +45,18 @@ def decode_latents(vae: AutoencoderKL, latents: Tensor) -> list[Pixels]:
 
 
 def latents_of(vae: AutoencoderKL, scenes: Sequence[Scene], glyphs: tuple[Pixels, ...], cache: Path) -> Tensor:
-    """Every scene's latent, (n, 4, 16, 16); read from the cache file where it has as many."""
+    """Every scene's latent, (n, 4, 16, 16); read from the cache file where it is of the same scenes."""
+    fingerprint = hashlib.sha256(repr(scenes).encode()).hexdigest()
     if cache.is_file():
-        cached: Tensor = load_state(cache)["latents"]
-        if len(cached) == len(scenes):
-            return cached
+        cached = load_state(cache)
+        if cached["scenes"] == fingerprint:
+            kept: Tensor = cached["latents"]
+            return kept
     parts = []
     for start in range(0, len(scenes), BATCH):
         parts.append(encode_pictures(vae, [draw(scene, glyphs) for scene in scenes[start : start + BATCH]]))
         if start % (BATCH * 64) == 0:
             LOG.info("latents: %d of %d", start, len(scenes))
     latents = torch.cat(parts)
-    save_atomically({"latents": latents}, cache)
+    save_atomically({"latents": latents, "scenes": fingerprint}, cache)
     return latents

@@ -156,7 +156,7 @@ class Run:
         parameters = list(self.trained.values())
         for parameter in parameters:
             parameter.grad = torch.zeros_like(parameter)
-        loss.backward()
+        torch.autograd.backward(loss)
         gradients = [p.grad for p in parameters if p.grad is not None]
         self.workers.add_up(gradients)
         torch.nn.utils.clip_grad_norm_(parameters, float(self.workers.count))
@@ -168,7 +168,7 @@ class Run:
         self.seen += self.stage.batch_size * self.workers.count
         keep = min(self.plan.averaging, (1 + self.step) / (10 + self.step))
         with torch.no_grad():
-            torch._foreach_lerp_(list(self.average.values()), parameters, 1 - keep)
+            torch._foreach_lerp_(list(self.average.values()), list[Tensor](parameters), 1 - keep)
         return loss.item()
 
     @contextmanager

@@ -47,11 +47,14 @@ class Muon(torch.optim.Optimizer):
 
     def _momentum(self, parameter: Tensor, momentum: float) -> Tensor:
         """The gradient with Nesterov momentum, as a matrix of one row per output."""
+        gradient = parameter.grad
+        if gradient is None:
+            raise ValueError("a parameter without a gradient has no momentum")
         state = self.state[parameter]
         if "momentum" not in state:
             state["momentum"] = torch.zeros_like(parameter)
-        state["momentum"].lerp_(parameter.grad, 1 - momentum)
-        return parameter.grad.lerp(state["momentum"], momentum).reshape(parameter.shape[0], -1)
+        velocity: Tensor = state["momentum"].lerp_(gradient, 1 - momentum)
+        return torch.lerp(gradient, velocity, momentum).reshape(parameter.shape[0], -1)
 
     @staticmethod
     def _update(gradient: Tensor) -> Tensor:

@@ -10,8 +10,8 @@ from tempfile import TemporaryDirectory
 
 import torch
 import torch.distributed as dist
-import torch.multiprocessing as mp
 from torch import Tensor
+from torch.multiprocessing.spawn import spawn
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Workers:
             return
         flat = torch.cat([tensor.reshape(-1) for tensor in tensors])
         dist.all_reduce(flat)
-        for tensor, part in zip(tensors, flat.split([tensor.numel() for tensor in tensors]), strict=True):
+        for tensor, part in zip(tensors, torch.split(flat, [tensor.numel() for tensor in tensors]), strict=True):
             tensor.copy_(part.view_as(tensor))
 
     def share_out(self, sizes: Sequence[int]) -> list[int]:
@@ -50,7 +50,7 @@ def run_together(count: int, task: Callable[[Workers], None]) -> None:
         task(Workers())
         return
     with TemporaryDirectory() as meeting_place:
-        mp.spawn(_join, args=(count, str(Path(meeting_place) / "meeting"), task), nprocs=count)
+        spawn(_join, args=(count, str(Path(meeting_place) / "meeting"), task), nprocs=count)
 
 
 def _join(rank: int, count: int, meeting_file: str, task: Callable[[Workers], None]) -> None:

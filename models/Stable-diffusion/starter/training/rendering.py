@@ -67,7 +67,8 @@ def resized(glyph: Pixels, size: int) -> Pixels:
     """A premultiplied glyph at another size: (n, n, 4) to (size, size, 4), in 0..1."""
     method = Image.Resampling.LANCZOS if size < glyph.shape[0] else Image.Resampling.BICUBIC
     channels = [Image.fromarray(np.ascontiguousarray(glyph[..., k])).resize((size, size), method) for k in range(4)]
-    return np.stack([np.asarray(channel) for channel in channels], axis=2).clip(0, 1)
+    stacked: Pixels = np.stack([np.asarray(channel, np.float32) for channel in channels], axis=2)
+    return np.clip(stacked, 0, 1, dtype=np.float32)
 
 
 def lay_over(picture: Pixels, glyph: Pixels, x: float, y: float, size: int) -> None:

@@ -11,19 +11,46 @@ import torch
 from PIL import Image
 
 from training.fidelity import Judge, Score, as_json, count_score, prompt_score, vae_psnr
-from training.folder import Manner, Model
+from training.folder import Manner, Model, Request
 from training.rendering import Pixels, draw_glyphs
 from training.subjects import Subject
 
 LOG = logging.getLogger("starter")
-PROMPT_SETS = (("white", 5.0), ("colour", 5.0), ("white", 1.0), ("colour", 1.0))
+PROMPT_SETS = (("white", 5.0), ("colour", 5.0), ("colour", 1.0))
+# What the model card shows.
+SHOWCASE = (
+    "a red apple on a white background",
+    "a cat face on a blue background",
+    "a panda on a green background",
+    "a slice of pizza on a yellow background",
+    "a red car on an orange background",
+    "a rocket on a purple background",
+    "a sunflower on a pink background",
+    "a koala on a cyan background",
+    "two red hearts on a white background",
+    "three strawberries on a yellow background",
+    "a rainbow on a gray background",
+    "a pumpkin on a black background",
+    "a watermelon on a cyan background",
+    "a penguin on an orange background",
+    "a fox face on a white background",
+    "a christmas tree on a red background",
+    "smiley, pink background",
+    "a cup of coffee on a brown background",
+    "a picture of a robot on yellow",
+    "a small star on a blue background",
+    "a carrot and a tomato on a white background",
+    "masterpiece, best quality, avocado, purple background",
+    "a trophy on a green background",
+    "a lion face",
+)
 
 
 class Grid:
     """Collects pictures and writes them as one PNG after each addition."""
 
-    def __init__(self, file: Path, columns: int = 16, side: int = 96) -> None:
-        self._file, self._columns, self._side = file, columns, side
+    def __init__(self, file: Path, columns: int = 16, side: int = 96, colours: int | None = None) -> None:
+        self._file, self._columns, self._side, self._colours = file, columns, side, colours
         self._pictures: list[Image.Image] = []
 
     def add(self, pictures: Sequence[Pixels]) -> None:
@@ -35,7 +62,15 @@ class Grid:
         sheet = Image.new("RGB", (self._columns * self._side, rows * self._side), "white")
         for k, image in enumerate(self._pictures):
             sheet.paste(image, (k % self._columns * self._side, k // self._columns * self._side))
+        if self._colours:
+            sheet = sheet.quantize(self._colours, dither=Image.Dither.NONE)
         sheet.save(self._file, optimize=True)
+
+
+def show(model: Model, file: Path) -> None:
+    """The model card's picture, small enough for a repository: 20 Euler steps, CFG 5, seed 1 for all."""
+    pictures = model.draw([Request(prompt, 1) for prompt in SHOWCASE], Manner())
+    Grid(file, columns=8, side=100, colours=128).add(pictures)
 
 
 def measure(

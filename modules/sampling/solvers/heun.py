@@ -1,0 +1,92 @@
+"""Heun's method, and Restart sampling, which goes back up in noise and down again with it."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+from torch import Tensor
+
+from modules.sampling.denoisers import Denoiser
+from modules.sampling.schedules import karras_between
+from modules.sampling.solvers.common import NO_CHURN, Churn, Noise, OnStep, derivative, ignore_step, per_image
+
+FEWEST_STEPS_TO_RESTART = 20
+STEPS_FOR_TWO_RESTARTS = 36
+STEPS_OF_ONE_RESTART = 9
+RESTART_FROM = 0.1
+RESTART_TO = 2.0
+
+
+def sample_heun(
+    denoise: Denoiser,
+    x: Tensor,
+    sigmas: Tensor,
+    *,
+    noise: Noise,
+    churn: Churn = NO_CHURN,
+    on_step: OnStep = ignore_step,
+) -> Tensor:
+    """Karras et al. 2022 (arXiv:2206.00364), algorithm 2: two calls of the model a step, one in the last."""
+    levels = sigmas.tolist()
+    for index, (sigma, sigma_next) in enumerate(pairwise(levels)):
+        x, sigma = churn.raised(x, sigma, len(levels) - 1, noise)
+        denoised = denoise(x, per_image(sigma, x))
+        on_step(index, x, denoised)
+        x = _heun_step(denoise, x, (sigma, sigma_next), denoised)
+    return x
+
+
+def sample_restart(
+    denoise: Denoiser,
+    x: Tensor,
+    sigmas: Tensor,
+    *,
+    noise: Noise,
+    noise_strength: float = 1.0,
+    on_step: OnStep = ignore_step,
+) -> Tensor:
+    """Restart sampling of Xu et al. 2023 (arXiv:2306.14878), algorithm 2, over Heun steps.
+
+    From 20 steps on, the run goes back from sigma = 0.1 to 2 once, from 36 on twice, on a Karras schedule; the steps
+    for that are taken from the main schedule, so that their number stays what it was.
+    """
+    last: float | None = None
+    for index, (sigma, sigma_next) in enumerate(_restart_steps(sigmas)):
+        if last is not None and last < sigma:
+            x = x + noise(last, sigma) * noise_strength * (sigma**2 - last**2) ** 0.5
+        denoised = denoise(x, per_image(sigma, x))
+        on_step(index, x, denoised)
+        x = _heun_step(denoise, x, (sigma, sigma_next), denoised)
+        last = sigma_next
+    return x
+
+
+def _heun_step(denoise: Denoiser, x: Tensor, step: tuple[float, float], denoised: Tensor) -> Tensor:
+    """Return x after the step from `step[0]` to `step[1]`; the last one, to 0, is an Euler step."""
+    sigma, sigma_next = step
+    slope = derivative(x, sigma, denoised)
+    ahead = x + slope * (sigma_next - sigma)
+    if sigma_next == 0:
+        return ahead
+    slope_ahead = derivative(ahead, sigma_next, denoise(ahead, per_image(sigma_next, x)))
+    return x + (slope + slope_ahead) / 2 * (sigma_next - sigma)
+
+
+def _restart_steps(sigmas: Tensor) -> list[tuple[float, float]]:
+    """Return every step, from one sigma to the next, the restarts included."""
+    steps = len(sigmas) - 1
+    if steps < FEWEST_STEPS_TO_RESTART:
+        return list(pairwise(sigmas.tolist()))
+    length, times = STEPS_OF_ONE_RESTART, 1
+    if steps >= STEPS_FOR_TWO_RESTARTS:
+        length, times = steps // 4, 2
+    main = karras_between(float(sigmas[-2]), float(sigmas[0]), steps - length * times)
+    turn = int((main - RESTART_FROM).abs().argmin())
+    top = int((main - RESTART_TO).abs().argmin())
+    loop: list[tuple[float, float]] = []
+    if top < turn:
+        back = karras_between(float(main[turn]), float(main[top]), length + 1)[:-1]
+        loop = list(pairwise(back.tolist())) * times
+    whole = list(pairwise(main.tolist()))
+    return whole[:turn] + loop + whole[turn:] if turn < len(main) - 1 else whole
+
