@@ -13,17 +13,28 @@ def pixels(image: GeneratedImage) -> np.ndarray:
     return np.asarray(image.pixels).astype(int)
 
 
-@pytest.mark.parametrize("sampler", registry.sampler_labels())
-@pytest.mark.parametrize("source", ["CPU", "NV"])
+# DPM adaptive sets its steps by the error over the whole batch, as in A1111.
+INDEPENDENT = [label for label in registry.sampler_labels() if label != "DPM adaptive"]
+
+
+@pytest.mark.parametrize(("sampler", "source"), [("Euler a", "NV"), *((label, "CPU") for label in INDEPENDENT)])
 def test_picture_k_of_a_batch_is_the_single_picture_of_seed_plus_k(
     engine: DiffusionEngine, request_of: MakeRequest, sampler: str, source: str
 ) -> None:
     batch, single = Watcher(), Watcher()
-    engine.generate(request_of(sampler=sampler, batch_size=3, noise_source=source), batch, batch)
-    engine.generate(request_of(sampler=sampler, seed=7, noise_source=source), single, single)
-    assert [image.seed for image in batch.images] == [5, 6, 7]
+    engine.generate(request_of(sampler=sampler, batch_size=2, noise_source=source), batch, batch)
+    engine.generate(request_of(sampler=sampler, seed=6, noise_source=source), single, single)
+    assert [image.seed for image in batch.images] == [5, 6]
     # Sums over a batch may round differently by the last bit, which can move a value by one of 255.
-    assert np.abs(pixels(batch.images[2]) - pixels(single.images[0])).max() <= 1
+    assert np.abs(pixels(batch.images[1]) - pixels(single.images[0])).max() <= 1
+
+
+def test_the_adaptive_sampler_makes_pictures_too(
+    engine: DiffusionEngine, request_of: MakeRequest, watcher: Watcher
+) -> None:
+    engine.generate(request_of(sampler="DPM adaptive"), watcher, watcher)
+    assert [event.step for event in watcher.events if isinstance(event, StepDone)][-1] == 3
+    assert len(watcher.images) == 1
 
 
 def test_the_same_request_gives_the_same_bytes(engine: DiffusionEngine, request_of: MakeRequest) -> None:
