@@ -35,7 +35,7 @@ from modules.prompts.grammar import parse_emphasis
 from modules.sampling import registry
 from modules.sampling.denoisers import NoiseLevels
 from modules.sampling.noise import BatchNoise, BrownianNoise, PhiloxGenerator
-from modules.sampling.schedules import ScheduleOptions
+from modules.sampling.schedules import ScheduleOptions, ddim_timesteps
 from modules.sampling.solvers.common import Churn
 
 CLOSE = 1e-4
@@ -132,7 +132,11 @@ def check_sampler(key: str, model_calls: int, seed: int, arrays: Any) -> tuple[s
     sampler = registry.find_sampler(label)
     if sampler is None:
         raise NotBuilt(f"sampler {label}")
-    sigmas = schedule_sigmas(schedule, NoiseLevels.scaled_linear(), int(steps))
+    levels = NoiseLevels.scaled_linear()
+    if schedule == "timesteps":
+        sigmas = sampler.schedule_function(registry.SCHEDULES[0])(levels, int(steps))
+    else:
+        sigmas = schedule_sigmas(schedule, levels, int(steps))
     options: dict[str, Any] = {}
     if option.startswith("eta="):
         options["eta"] = float(option.removeprefix("eta="))
@@ -145,7 +149,8 @@ def check_sampler(key: str, model_calls: int, seed: int, arrays: Any) -> tuple[s
     else:
         generator = torch.Generator().manual_seed(seed + 1000)
         noise = lambda sigma, sigma_next: torch.randn(start.shape, generator=generator)  # noqa: E731
-    sample = sampler.function()(denoiser, start * sigmas[0], sigmas, noise=noise, **options)
+    first = (start * (1 + sigmas[0] ** 2) ** 0.5) if sampler.unit_start else start * sigmas[0]
+    sample = sampler.function()(denoiser, first, sigmas, noise=noise, **options)
     text, close = difference(sample, arrays[key], CLOSE_WHEN_ADAPTIVE if "adaptive" in label else CLOSE)
     if denoiser.calls != model_calls:
         return f"{text}; {denoiser.calls} model calls where {model_calls} are expected", False
@@ -154,8 +159,14 @@ def check_sampler(key: str, model_calls: int, seed: int, arrays: Any) -> tuple[s
 
 def timestep_cases(numbers: dict[str, Any]) -> Iterator[Case]:
     """Yield the timesteps of DDIM, PLMS and UniPC."""
-    for steps in numbers["timesteps"]:
-        yield Case(f"timesteps {steps}", lambda: not_built("samplers over timesteps"))
+    levels = NoiseLevels.scaled_linear()
+    for steps, expected in numbers["timesteps"].items():
+        yield Case(
+            f"timesteps {steps}",
+            lambda steps=steps, expected=expected: difference(
+                levels.timestep_at(ddim_timesteps(levels, int(steps)).flip(0)), expected, close=1e-2
+            ),
+        )
 
 
 def not_built(what: str) -> tuple[str, bool]:

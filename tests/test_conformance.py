@@ -22,8 +22,8 @@ def lines_of(only: str) -> list[str]:
     [
         ("sigmas", 2), ("prompt attention", 40), ("nv_noise", 2), ("rng|plain", 2),
         *((f"schedule {schedule.label} ", 4) for schedule in registry.SCHEDULES if schedule.label != "Turbo"),
-        *((f"sampler {label}|", 4) for label in registry.sampler_labels()),
-        ("sampler Euler s_churn", 4), ("sampler Euler a eta", 4),
+        *((f"sampler {label}|", 2) for label in registry.sampler_labels()), ("timesteps ", 4),
+        ("sampler Euler s_churn", 4), ("sampler Euler a eta", 4), ("sampler DDIM eta", 2),
     ],
 )  # fmt: skip
 def test_what_is_built_agrees_with_the_recorded_numbers(only: str, at_least: int) -> None:

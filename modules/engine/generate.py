@@ -22,7 +22,6 @@ from modules.imaging.infotext import RunFacts, write_infotext
 from modules.sampling import registry
 from modules.sampling.denoisers import NoiseLevels
 from modules.sampling.noise import BatchNoise, BrownianNoise
-from modules.sampling.schedules import uniform
 from modules.sampling.solvers.common import Noise, OnStep
 
 DEFAULT_ETA = 1.0
@@ -60,12 +59,15 @@ class Plan:
 
     def sigmas(self, levels: NoiseLevels) -> Tensor:
         """Return the noise levels of the run: (steps + 1,), on the CPU."""
-        steps, sampler = self.request.steps, self.sampler
-        if sampler.whole_range:
-            # Two sigmas at least, so that both ends are there.
-            return uniform(levels, max(steps, 2))
-        sigmas: Tensor = self.schedule.function()(levels, steps + 1 if sampler.drops_penultimate else steps)
-        return torch.cat([sigmas[:-2], sigmas[-1:]]) if sampler.drops_penultimate else sigmas
+        drops = self.sampler.drops_penultimate
+        formula = self.sampler.schedule_function(self.schedule)
+        sigmas: Tensor = formula(levels, self.request.steps + 1 if drops else self.request.steps)
+        return torch.cat([sigmas[:-2], sigmas[-1:]]) if drops else sigmas
+
+    def start(self, noise: Tensor, sigmas: Tensor) -> Tensor:
+        """Return the latents that the run begins with, from unit noise."""
+        first = sigmas[0].item()
+        return noise * (1 + first**2) ** 0.5 if self.sampler.unit_start else noise * first
 
     def solver_options(self) -> dict[str, float]:
         """Return the keyword arguments that the solver takes beyond noise, at A1111's defaults."""
@@ -131,7 +133,7 @@ class Run:
         shape = bundle.latent_shape(request.width, request.height)
         drawn = BatchNoise(batch.seeds, shape, request.noise_source, bundle.plan.device)
         sigmas = self.plan.sigmas(bundle.levels)
-        start = drawn.draw() * sigmas[0].item()
+        start = self.plan.start(drawn.draw(), sigmas)
         denoiser = GuidedDenoiser(bundle, self._conditioning(len(batch.seeds)), self._look_at_cancel)
         with bundle.residency.using(bundle.unet):
             sampled: Tensor = self.plan.sampler.function()(
@@ -139,7 +141,7 @@ class Run:
                 start,
                 sigmas,
                 noise=self._noise(batch, start, drawn, sigmas),
-                on_step=self._watcher(batch, request.steps),
+                on_step=self._watcher(batch, len(sigmas) - 1),
                 **self.plan.solver_options(),
             )
         self._look_at_cancel()

@@ -16,32 +16,6 @@ MODEL_SCHEDULE = "Uniform"
 
 
 @dataclass(frozen=True, slots=True)
-class Sampler:
-    """A solver under its label on the page.
-
-    `default_schedule` is what "Automatic" means for it, None for the model's own, which is Uniform. `options` are the
-    names of the keyword arguments beyond `noise` that it takes. `second_order`: a step calls the model twice.
-    `brownian`: its noise is that of a Brownian path. `drops_penultimate`: it runs on a schedule of one step more,
-    without the smallest positive sigma. `whole_range`: it only takes the ends of the model's own sigmas, whatever the
-    schedule, and spaces its steps itself.
-    """
-
-    label: str
-    solver: str
-    aliases: tuple[str, ...] = ()
-    default_schedule: str | None = None
-    options: frozenset[str] = frozenset()
-    second_order: bool = False
-    brownian: bool = False
-    drops_penultimate: bool = False
-    whole_range: bool = False
-
-    def function(self) -> Callable[..., Any]:
-        """Import and return the solver."""
-        return _imported("modules.sampling.solvers", self.solver)
-
-
-@dataclass(frozen=True, slots=True)
 class Schedule:
     """A sequence of sigmas under its label on the page."""
 
@@ -52,6 +26,38 @@ class Schedule:
     def function(self) -> Callable[..., Any]:
         """Import and return the formula."""
         return _imported("modules.sampling", self.formula)
+
+
+@dataclass(frozen=True, slots=True)
+class Sampler:
+    """A solver under its label on the page.
+
+    `default_schedule` is what "Automatic" means for it, None for the model's own, which is Uniform. `options` are the
+    names of the keyword arguments beyond `noise` that it takes. `second_order`: a step calls the model twice.
+    `brownian`: its noise is that of a Brownian path. `drops_penultimate`: it runs on a schedule of one step more,
+    without the smallest positive sigma. `own_schedule` names the formula of a sampler that heeds no schedule type.
+    `unit_start`: it begins with noise of variance 1 in the variance-preserving scale.
+    """
+
+    label: str
+    solver: str
+    aliases: tuple[str, ...] = ()
+    default_schedule: str | None = None
+    options: frozenset[str] = frozenset()
+    second_order: bool = False
+    brownian: bool = False
+    drops_penultimate: bool = False
+    own_schedule: str | None = None
+    unit_start: bool = False
+
+    def function(self) -> Callable[..., Any]:
+        """Import and return the solver."""
+        return _imported("modules.sampling.solvers", self.solver)
+
+    def schedule_function(self, chosen: Schedule) -> Callable[..., Any]:
+        """Import and return the formula of the sampler's own schedule, or of the one that was chosen."""
+        own = self.own_schedule
+        return _imported("modules.sampling", f"schedules:{own}") if own is not None else chosen.function()
 
 
 Entry = TypeVar("Entry", Sampler, Schedule)
@@ -83,9 +89,12 @@ SAMPLERS: tuple[Sampler, ...] = (
         "DPM2 a", "dpm:sample_dpm_2_ancestral", ("k_dpm_2_a",), "Karras", _ETA,
         second_order=True, drops_penultimate=True,
     ),
-    Sampler("DPM fast", "dpm:sample_dpm_fast", ("k_dpm_fast",), options=_ETA, whole_range=True),
-    Sampler("DPM adaptive", "dpm:sample_dpm_adaptive", ("k_dpm_ad",), options=_ETA, whole_range=True),
+    Sampler("DPM fast", "dpm:sample_dpm_fast", ("k_dpm_fast",), options=_ETA, own_schedule="whole_range"),
+    Sampler("DPM adaptive", "dpm:sample_dpm_adaptive", ("k_dpm_ad",), options=_ETA, own_schedule="whole_range"),
     Sampler("Restart", "heun:sample_restart", ("restart",), "Karras", frozenset({"noise_strength"}), second_order=True),
+    Sampler("DDIM", "ddim:sample_ddim", ("ddim",), own_schedule="ddim_timesteps", unit_start=True),
+    Sampler("PLMS", "ddim:sample_plms", ("plms",), own_schedule="ddim_timesteps", unit_start=True),
+    Sampler("UniPC", "unipc:sample_unipc", ("unipc",), own_schedule="unipc_timesteps", unit_start=True),
 )  # fmt: skip
 
 SCHEDULES: tuple[Schedule, ...] = (

@@ -152,6 +152,35 @@ def align_your_steps_32(levels: NoiseLevels, steps: int, options: ScheduleOption
     return _from_table(_ALIGNED_32_XL if options.xl else _ALIGNED_32, steps)
 
 
+def whole_range(levels: NoiseLevels, steps: int, options: ScheduleOptions = DEFAULTS) -> Tensor:
+    """Return `uniform`, but never without both ends: for solvers that take nothing else of a schedule."""
+    return uniform(levels, max(steps, 2), options)
+
+
+def ddim_timesteps(levels: NoiseLevels, steps: int, options: ScheduleOptions = DEFAULTS) -> Tensor:
+    """Return the sigmas of the timesteps of DDIM and PLMS; the last is that of timestep 1, and there is no 0.
+
+    The distances are whole, so there may be one step less or some more than asked for; at least there is one.
+    """
+    return levels.sigmas[_ddim_timesteps(levels, steps)]
+
+
+def unipc_timesteps(levels: NoiseLevels, steps: int, options: ScheduleOptions = DEFAULTS) -> Tensor:
+    """Return the sigmas of evenly spaced times, as many steps as DDIM has timesteps; log(alpha) is interpolated."""
+    count = len(_ddim_timesteps(levels, steps))
+    places = np.linspace(len(levels.sigmas) - 1, 0, count + 1)
+    log_alphas = np.log(levels.alphas_cumprod.double().numpy())
+    alphas = torch.from_numpy(np.exp(np.interp(places, np.arange(len(log_alphas)), log_alphas)))
+    return ((1 - alphas) / alphas).sqrt().float()
+
+
+def _ddim_timesteps(levels: NoiseLevels, steps: int) -> list[int]:
+    """Return the timesteps, falling: every n-th from 1 on, as many as fit."""
+    last = len(levels.sigmas) - 1
+    rising = [min(timestep + 1, last) for timestep in range(0, last + 1, max(1, (last + 1) // steps))]
+    return rising[::-1] if len(rising) > 1 else [last, 1]
+
+
 def _from_table(table: Sequence[float], steps: int) -> Tensor:
     """Return `steps` sigmas, the logarithms of the table's interpolated linearly."""
     places = np.linspace(0, len(table) - 1, steps)

@@ -15,7 +15,7 @@ import secrets
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from urllib.parse import parse_qs, quote
+from urllib.parse import parse_qs
 
 from starlette.datastructures import Headers
 from starlette.requests import HTTPConnection, Request
@@ -139,7 +139,7 @@ class AuthGate:
         if "authorization" in request.headers and wait > 0:
             return _too_many(wait)
         if request.method == "GET" and "text/html" in request.headers.get("accept", ""):
-            return RedirectResponse(f"{LOGIN_PATH}?next={quote(path, safe='/')}", 303)
+            return RedirectResponse(LOGIN_PATH, 303)
         challenge = {"www-authenticate": 'Basic realm="Easel", charset="UTF-8"'} if _is_program(request.headers) else {}
         return JSONResponse({"detail": "Sign in first."}, 401, headers=challenge)
 

@@ -1,8 +1,9 @@
-"""Halves the time of `import gradio`: keeps it from rewriting its type stubs for every component class.
+"""Halves the time of `import gradio`: keeps it from doing what only editors and readers of docstrings profit from.
 
-Gradio parses and writes a `.pyi` file per component at each import, which only editors profit from. The finder here
-runs before the others for one module name and swaps that one function for one that does nothing. Should a later
-Gradio have no such function or module, nothing is swapped and the import is merely slow.
+At each import Gradio rewrites a type stub (`.pyi`) for every component class and renders a docstring from a template
+for every event of every component. The finder here runs before the others for those two modules and swaps each
+function for one that does nothing. Should a later Gradio have no such function or module, nothing is swapped and the
+import is merely slow.
 """
 
 from __future__ import annotations
@@ -10,22 +11,26 @@ from __future__ import annotations
 import importlib.machinery
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from types import ModuleType
 
-STUB_WRITING_MODULE = "gradio.component_meta"
-STUB_WRITING_FUNCTION = "create_or_modify_pyi"
+SWAPPED: Mapping[str, tuple[str, ...]] = {
+    "gradio.component_meta": ("create_or_modify_pyi",),
+    "gradio.events": ("EventListener", "set_doc"),
+}
+"""Module to the attribute in it, step by step, that is swapped."""
 OFFLINE = {"GRADIO_ANALYTICS_ENABLED": "False", "HF_HUB_OFFLINE": "1", "GRADIO_RUN_HISTORY": "False"}
 """What Gradio must find in the environment before it is imported, so that it calls nobody."""
 
 
 class _SwappingLoader(Loader):
-    """Loads a module as `original` does, then swaps its stub writer."""
+    """Loads a module as `original` does, then swaps one function in it."""
 
-    def __init__(self, original: Loader) -> None:
+    def __init__(self, original: Loader, attributes: Sequence[str]) -> None:
         self._original = original
+        self._attributes = attributes
 
     def create_module(self, spec: ModuleSpec) -> ModuleType | None:
         """Leave it to the original loader."""
@@ -34,22 +39,25 @@ class _SwappingLoader(Loader):
     def exec_module(self, module: ModuleType) -> None:
         """Run the module, then swap the function, if it is there."""
         self._original.exec_module(module)
-        if callable(getattr(module, STUB_WRITING_FUNCTION, None)):
-            setattr(module, STUB_WRITING_FUNCTION, _write_no_stub)
+        place: object = module
+        for name in self._attributes[:-1]:
+            place = getattr(place, name, None)
+        if callable(getattr(place, self._attributes[-1], None)):
+            setattr(place, self._attributes[-1], _do_nothing)
 
 
-class StubWritingFinder(MetaPathFinder):
-    """Finds the one module that writes stubs, and nothing else."""
+class SwappingFinder(MetaPathFinder):
+    """Finds the modules in which something is swapped, and nothing else."""
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
         """Return the ordinary spec of the module with its loader wrapped."""
-        if fullname != STUB_WRITING_MODULE:
+        if fullname not in SWAPPED:
             return None
         spec = importlib.machinery.PathFinder.find_spec(fullname, path, target)
         if spec is not None and spec.loader is not None:
-            spec.loader = _SwappingLoader(spec.loader)
+            spec.loader = _SwappingLoader(spec.loader, SWAPPED[fullname])
         return spec
 
 
@@ -57,9 +65,9 @@ def install() -> None:
     """Prepare the process for a quick and silent `import gradio`; harmless when called twice or too late."""
     for name, value in OFFLINE.items():
         os.environ.setdefault(name, value)
-    if not any(isinstance(finder, StubWritingFinder) for finder in sys.meta_path):
-        sys.meta_path.insert(0, StubWritingFinder())
+    if not any(isinstance(finder, SwappingFinder) for finder in sys.meta_path):
+        sys.meta_path.insert(0, SwappingFinder())
 
 
-def _write_no_stub(*_: object, **__: object) -> None:
-    """Stand in for Gradio's stub writer."""
+def _do_nothing(*_: object, **__: object) -> None:
+    """Stand in for a function of Gradio's that nobody needs while the page is served."""

@@ -14,6 +14,7 @@ from starlette.middleware.gzip import GZipMiddleware
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp
 
+from modules.cli import LOOPBACK_HOST
 from modules.core.errors import (
     EaselError,
     InvalidRequest,
@@ -69,7 +70,8 @@ def create_app(services: WebServices) -> Guard:
     app = AssetServer(app, {"/assets/": GRADIO_ASSETS, f"{assets_address()}/": ASSETS})
     if config.credentials:
         app = AuthGate(app, dict(config.credentials), Sessions(), AttemptLimiter())
-    return Guard(app, HostNames(config.host))
+    # Should a server without credentials ever listen to others, it still answers to nobody but this machine's names.
+    return Guard(app, HostNames(config.host if config.credentials else LOOPBACK_HOST))
 
 
 def make_routes(services: WebServices, chooser: CheckpointChooser) -> FastAPI:

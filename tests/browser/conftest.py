@@ -48,7 +48,7 @@ class Watch:
 
     def _follow_page(self, page: Page) -> None:
         page.on("pageerror", lambda error: self._problems.append(f"script error: {error}"))
-        page.on("console", lambda message: message.type == "error" and self._problems.append(f"console: {message.text}"))
+        page.on("console", lambda said: said.type == "error" and self._problems.append(f"console: {said.text}"))
         page.on("dialog", lambda dialog: (self._problems.append(f"dialog: {dialog.message}"), dialog.dismiss()))
 
     def _note_request(self, request: Request) -> None:

@@ -62,8 +62,8 @@ class Server:
         return FileGate(self.folder / "gate")
 
     def start(self) -> None:
-        command = [sys.executable, str(SERVE), str(self.folder), str(self.port), *([self.credentials] * bool(self.credentials))]
-        self.process = subprocess.Popen(command)
+        command = [sys.executable, str(SERVE), str(self.folder), str(self.port)]
+        self.process = subprocess.Popen([*command, self.credentials] if self.credentials else command)
 
         def answers() -> bool:
             assert self.process is not None

@@ -24,6 +24,7 @@ CONTRACT = [
     "main.contain > .column",
     "#txt2img_gallery .gallery-container .preview button.media-button img[data-testid=detailed-image]",
     "#txt2img_gallery .preview .thumbnails > button.thumbnail-item.thumbnail-small.selected",
+    "#txt2img_gallery .grid-wrap .thumbnail-item",
     "[role=listbox] [role=option]",
 ]
 BACKGROUND = "getComputedStyle(document.body).backgroundColor"

@@ -32,6 +32,13 @@ def no_noise(sigma: float, sigma_next: float) -> Tensor:
     return torch.zeros(2, 4, 8, 8, dtype=torch.float64)
 
 
+def schedule_of(sampler: registry.Sampler, steps: int) -> Tensor:
+    karras_schedule = registry.find_schedule("Karras")
+    assert karras_schedule is not None
+    sigmas: Tensor = sampler.schedule_function(karras_schedule)(LEVELS, steps)
+    return sigmas
+
+
 def error(solver: Callable[..., Tensor], steps: int) -> float:
     """The largest error down to the smallest positive sigma: the step from there to 0 is of first order in all."""
     sigmas = karras(LEVELS, steps + 1).double()[:-1]
@@ -77,13 +84,13 @@ def test_a_solver_tells_of_every_step_with_what_the_model_saw(label: str) -> Non
     sampler.function()(
         denoise,
         start,
-        karras(LEVELS, 6),
+        schedule_of(sampler, 5),
         noise=lambda sigma, sigma_next: torch.randn(2, 4, 8, 8),
         on_step=lambda index, x, denoised: seen.append((index, x)),
     )
     indexes = [index for index, _ in seen]
     assert indexes == sorted(set(indexes))
-    assert indexes[-1] == 5 or label == "DPM adaptive"
+    assert indexes[-1] == len(schedule_of(sampler, 5)) - 2 or label == "DPM adaptive"
     assert all(any(torch.equal(watched, given) for given in inputs) for _, watched in seen)
 
 
@@ -94,7 +101,7 @@ def test_a_solver_leaves_its_input_as_it_was(label: str) -> None:
     start = torch.randn(1, 4, 8, 8)
     kept = start.clone()
     sampler.function()(
-        gaussian_denoiser, start, karras(LEVELS, 4), noise=lambda sigma, sigma_next: torch.randn(1, 4, 8, 8)
+        gaussian_denoiser, start, schedule_of(sampler, 4), noise=lambda sigma, sigma_next: torch.randn(1, 4, 8, 8)
     )
     assert torch.equal(start, kept)
 
@@ -110,3 +117,18 @@ def test_churn_acts_only_between_its_sigmas_and_is_bounded() -> None:
     assert churn.gamma(0.5, 10) == 0.0
     assert churn.gamma(6.0, 10) == 0.0
     assert churn.gamma(3.0, 10) == pytest.approx(2**0.5 - 1)
+
+
+@pytest.mark.parametrize(("label", "order"), [("DDIM", 1), ("PLMS", 2), ("UniPC", 2)])
+def test_the_timestep_samplers_converge_at_least_at_their_order(label: str, order: int) -> None:
+    # UniPC is of order 3 but for its first and last steps, whose lower order remains in the whole.
+    sampler = registry.find_sampler(label)
+    assert sampler is not None
+    errors = []
+    for steps in (40, 80):
+        sigmas = karras(LEVELS, steps + 1).double()[:-1]
+        start = torch.randn(2, 4, 8, 8, generator=torch.Generator().manual_seed(1), dtype=torch.float64) * sigmas[0]
+        result = sampler.function()(gaussian_denoiser, start, sigmas, noise=no_noise)
+        exact = exact_solution(start, float(sigmas[0]), float(sigmas[-1])) / (1 + float(sigmas[-1]) ** 2) ** 0.5
+        errors.append((result - exact).abs().max().item())
+    assert errors[0] / errors[1] > 2**order * 0.75

@@ -2,9 +2,11 @@
 
 import shutil
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import torch
 
 FOLDER = Path(__file__).resolve().parents[2] / "models" / "Stable-diffusion" / "starter"
 if str(FOLDER) not in sys.path:
@@ -15,6 +17,15 @@ from training.loop import Plan  # noqa: E402
 from training.rendering import FONT  # noqa: E402
 from training.subjects import subjects  # noqa: E402
 from training.workshop import Bench, Effort, export, train_unet, train_vae  # noqa: E402
+
+
+@pytest.fixture(autouse=True, scope="module")
+def one_thread() -> Iterator[None]:
+    """Networks as tiny as these lose more by waking a second thread than they gain."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="session")

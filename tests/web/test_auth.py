@@ -114,7 +114,9 @@ def test_a_program_uses_basic(stranger: TestClient) -> None:
         assert stranger.get("/easel/jobs", headers={"authorization": header}).status_code == 401
 
 
-@pytest.mark.parametrize(("user", "password"), [(USER, "wrong"), (USER, ""), ("nobody", ""), ("", ""), ("ADA", PASSWORD)])
+@pytest.mark.parametrize(
+    ("user", "password"), [(USER, "wrong"), (USER, ""), ("nobody", ""), ("", ""), ("ADA", PASSWORD)]
+)
 def test_a_wrong_password_does_not_get_in(stranger: TestClient, user: str, password: str) -> None:
     assert sign_in(stranger, user, password) == 401
     assert COOKIE not in stranger.cookies

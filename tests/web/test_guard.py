@@ -1,6 +1,7 @@
 """What a foreign page, a rebound name or an oversized request gets: nothing."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from starlette.datastructures import Headers
@@ -9,7 +10,9 @@ from starlette.websockets import WebSocketDisconnect
 
 from modules.web import guard
 from modules.web.guard import HostNames, comes_from_own_page
+from modules.web.server import create_app
 from tests.web.conftest import BASE, LIVE
+from tests.web.site import open_site, site_config
 
 FOREIGN = "https://evil.example"
 STATE_CHANGING = [
@@ -91,8 +94,9 @@ def test_the_page_and_a_program_come_in(client: TestClient) -> None:
     [
         "/gradio_api/proxy=http://example.com/", "/gradio_api/upload", "/gradio_api/component_server",
         "/gradio_api/vibe-edit", "/gradio_api/info", "/gradio_api/openapi.json", "/gradio_api/runs",
-        "/gradio_api/stream/x", "/gradio_api/file/etc/passwd", "/gradio_api/dev/reload", "/gradio_api/process_recording",
-        "/monitoring", "/monitoring/summary", "/docs", "/redoc", "/openapi.json", "/config", "//gradio_api/upload",
+        "/gradio_api/stream/x", "/gradio_api/file/etc/passwd", "/gradio_api/dev/reload",
+        "/gradio_api/process_recording", "/monitoring",
+        "/monitoring/summary", "/docs", "/redoc", "/openapi.json", "/config", "//gradio_api/upload",
     ],
 )
 def test_routes_that_the_page_has_no_use_for_are_closed(client: TestClient, path: str) -> None:
@@ -142,6 +146,13 @@ def test_a_server_for_others_answers_to_addresses_and_its_own_names() -> None:
     assert not names.allow("evil.example")
     names.add("abc.gradio.live")
     assert names.allow("ABC.gradio.live")
+
+
+def test_without_credentials_only_this_machine_is_served(tmp_path: Path) -> None:
+    with open_site(site_config(tmp_path, host="0.0.0.0")) as site:
+        names = create_app(site.services).hosts
+    assert names.allow("localhost:7860")
+    assert not names.allow("192.168.1.7:7860")
 
 
 def test_a_server_bound_to_a_name_answers_to_it() -> None:

@@ -1,6 +1,5 @@
 """Pictures under outputs/ are served; the database, dotfiles and everything outside never are."""
 
-import os
 from pathlib import Path
 
 import pytest
@@ -31,8 +30,8 @@ def outputs(site: Site) -> Path:
         Image.new("RGB", (8, 8)).save(place)
     for name in ("notes.txt", "page.svg", "page.html"):
         (folder / name).write_text("<script>alert(1)</script>")
-    os.symlink(folder.parent / "secret.png", folder / "link.png")
-    os.symlink(outside, folder / "linked")
+    (folder / "link.png").symlink_to(folder.parent / "secret.png")
+    (folder / "linked").symlink_to(outside)
     return folder
 
 

@@ -20,6 +20,8 @@ export class Form extends EventTarget {
     /** @type {Record<string, any>} */
     this.pending = {};
     this.restored = false;
+    /** @type {Promise<void>} fulfilled once Gradio's events work: a click before that is lost */
+    this.ready = new Promise((resolve) => (this.resolveReady = resolve));
   }
 
   start() {
@@ -41,6 +43,7 @@ export class Form extends EventTarget {
     const kept = this.fields.map((field, place) => this.#kept(field.name) ?? current[place]);
     this.restored = true;
     this.#accept(kept);
+    this.resolveReady();
     return kept;
   }
 
@@ -79,17 +82,16 @@ export class Form extends EventTarget {
     press("txt2img_fill");
   }
 
-  /** @param {any[]} values */
+  /** Keep what has changed; a number box that is empty just now keeps what it held. @param {any[]} values */
   #accept(values) {
     this.fields.forEach((field, place) => {
       const value = values[place];
-      if (SIZES.includes(field.name) && !this.#sizeTouched()) return void (this.values[field.name] = value);
-      if (value !== null && value !== undefined && (value !== this.values[field.name] || value !== field.default)) {
-        localStorage.setItem(KEY + field.name, JSON.stringify(value));
-      } else if (value === field.default) {
-        localStorage.removeItem(KEY + field.name);
-      }
+      if (value === this.values[field.name]) return;
       this.values[field.name] = value;
+      const followsCheckpoint = SIZES.includes(field.name) && !this.#sizeTouched();
+      if (followsCheckpoint || value === null || value === undefined) return;
+      if (value === field.default) localStorage.removeItem(KEY + field.name);
+      else localStorage.setItem(KEY + field.name, JSON.stringify(value));
     });
     this.dispatchEvent(new Event("change"));
   }
@@ -109,7 +111,10 @@ export class Form extends EventTarget {
     return localStorage.getItem(SIZE_TOUCHED) === "yes";
   }
 
+  /** From now on both sizes are the user's own, the one that was not touched too. */
   #touchSize() {
+    if (this.#sizeTouched()) return;
     localStorage.setItem(SIZE_TOUCHED, "yes");
+    for (const name of SIZES) localStorage.setItem(KEY + name, JSON.stringify(this.values[name]));
   }
 }

@@ -2,13 +2,19 @@
 import { copyText, h, press, whenPresent } from "./dom.js";
 
 const GALLERY = "#txt2img_gallery";
+const CHECK_MS = 1500;
+const MOST_CHECKS = 5;
 
 export class Gallery extends EventTarget {
-  /** @param {import("./live.js").Live} live @param {import("./messages.js").Messages} messages */
-  constructor(live, messages) {
+  /**
+   * @param {import("./live.js").Live} live @param {import("./messages.js").Messages} messages
+   * @param {Promise<void>} ready when Gradio's events work
+   */
+  constructor(live, messages, ready) {
     super();
     this.live = live;
     this.messages = messages;
+    this.ready = ready;
     /** @type {import("./live.js").Job | null} the job whose pictures are shown */
     this.job = null;
     this.text = h("div", { class: "easel-infotext-text" });
@@ -26,7 +32,7 @@ export class Gallery extends EventTarget {
       }).observe(root, {
         subtree: true, childList: true, attributes: true, attributeFilter: ["class"],
       });
-      if (this.job) press("txt2img_gallery_refresh");
+      if (this.job) this.#refresh();
     });
   }
 
@@ -44,8 +50,19 @@ export class Gallery extends EventTarget {
     }
     this.pendingSelection = same ? this.selected() : 0;
     this.job = job;
-    press("txt2img_gallery_refresh");
+    this.#refresh();
     this.#showInfo();
+  }
+
+  /** Have Gradio fetch the pictures, and again should they not have come. @param {number} [checks] */
+  async #refresh(checks = MOST_CHECKS) {
+    await this.ready;
+    press("txt2img_gallery_refresh");
+    const job = this.job;
+    setTimeout(() => {
+      const shown = document.querySelectorAll(`${GALLERY} .grid-wrap .thumbnail-item`).length;
+      if (checks > 0 && job === this.job && shown !== job?.images.length) this.#refresh(checks - 1);
+    }, CHECK_MS);
   }
 
   pendingSelection = 0;

@@ -44,6 +44,7 @@ export class Messages {
     const answer = JSON.parse(text || "{}");
     this.detail = answer.detail ?? "";
     this.problems = answer.problems ?? [];
+    for (const note of [...this.notes.querySelectorAll(".easel-error")]) note.remove();
     if (this.detail) this.note(this.detail, "error");
     this.#showLine();
   }

@@ -41,7 +41,13 @@ export class ProgressView {
     this.box = h("div", { class: "easel-progress", hidden: true }, this.track, line);
     this.preview = h("img", { class: "easel-preview", alt: "Live preview", hidden: true });
     this.preview.addEventListener("load", () => this.#showPreview());
-    this.preview.addEventListener("click", () => this.preview.classList.toggle("easel-corner"));
+    this.preview.addEventListener("click", () => {
+      this.large = !this.large;
+      this.#placePreview();
+    });
+    /** Whether the user wants the preview over the finished pictures. */
+    this.large = false;
+    this.finished = 0;
     /** @type {string | null} the last job of which a failure was told */
     this.told = null;
     this.first = true;
@@ -93,7 +99,10 @@ export class ProgressView {
     if (running && progress?.preview && progress.preview !== this.preview.getAttribute("src")) {
       this.preview.setAttribute("src", progress.preview);
     }
-    if (!running || (progress && !progress.preview)) this.preview.hidden = true;
+    // A picture that is finished is shown itself; the next preview is that of the next picture.
+    const finished = running ? job?.images.length ?? 0 : 0;
+    if (!running || (progress && !progress.preview) || finished !== this.finished) this.preview.hidden = true;
+    this.finished = finished;
   }
 
   /** @param {import("./live.js").Progress} progress */
@@ -127,7 +136,11 @@ export class ProgressView {
   #showPreview() {
     if (!this.live.running()) return;
     this.preview.hidden = false;
-    // With finished pictures of this job in the gallery the preview makes room for them.
-    this.preview.classList.toggle("easel-corner", (this.live.job?.images.length ?? 0) > 0);
+    this.#placePreview();
+  }
+
+  /** With finished pictures of this job in the gallery the preview makes room for them. */
+  #placePreview() {
+    this.preview.classList.toggle("easel-corner", this.finished > 0 && !this.large);
   }
 }

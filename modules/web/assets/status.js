@@ -28,6 +28,10 @@ export class StatusView {
     whenPresent("#easel_checkpoint_note", (root) => root.replaceChildren(this.note));
     this.live.on("change", () => this.#show());
     this.live.on("connection", () => this.#show());
+    document.addEventListener("click", (event) => {
+      const inside = event.target instanceof Node && this.note.contains(event.target);
+      if (!inside) this.note.querySelector("details")?.removeAttribute("open");
+    });
   }
 
   /** Called by Gradio with the selector's state. @param {string} text */

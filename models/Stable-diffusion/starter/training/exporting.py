@@ -106,8 +106,12 @@ def start_from(folder: Path, text: CLIPTextModel, unet: UNet2DConditionModel, vo
 
 
 def write_component(network: nn.Module, folder: Path, name: str) -> None:
-    """A config.json and an fp16 safetensors file."""
+    """A config.json, without the place that the network was once read from, and an fp16 safetensors file."""
     network.half().save_pretrained(folder / name, safe_serialization=True)  # type: ignore[operator]
+    file = folder / name / "config.json"
+    config = json.loads(file.read_text(encoding="utf-8"))
+    config.pop("_name_or_path", None)
+    _write_json(config, file)
 
 
 def export_folder(parts: Parts, tokenizer_folder: Path, folder: Path) -> None:

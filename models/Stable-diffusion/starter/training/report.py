@@ -38,7 +38,7 @@ SHOWCASE = (
     "smiley, pink background",
     "a cup of coffee on a brown background",
     "a picture of a robot on yellow",
-    "a small star on a blue background",
+    "a crescent moon on a blue background",
     "a carrot and a tomato on a white background",
     "masterpiece, best quality, avocado, purple background",
     "a trophy on a green background",
@@ -70,7 +70,7 @@ class Grid:
 def show(model: Model, file: Path) -> None:
     """The model card's picture, small enough for a repository: 20 Euler steps, CFG 5, seed 1 for all."""
     pictures = model.draw([Request(prompt, 1) for prompt in SHOWCASE], Manner())
-    Grid(file, columns=8, side=100, colours=128).add(pictures)
+    Grid(file, columns=8, side=100, colours=256).add(pictures)
 
 
 def measure(

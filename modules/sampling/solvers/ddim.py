@@ -1,0 +1,82 @@
+"""DDIM and PLMS, which walk the model's own timesteps and stop at the second one instead of at sigma = 0.
+
+In the papers x has unit variance at all times; here it is x / sqrt(alpha) as everywhere, which makes their update
+x_next = x0 + sigma_next * epsilon. What is returned has the papers' scale again, which is that of clean latents.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+from torch import Tensor
+
+from modules.sampling.denoisers import Denoiser
+from modules.sampling.solvers.common import Noise, OnStep, derivative, ignore_step, per_image
+
+# Adams-Bashforth weights of the last one to four noise predictions, newest first.
+_ADAMS = ((1.0,), (3 / 2, -1 / 2), (23 / 12, -16 / 12, 5 / 12), (55 / 24, -59 / 24, 37 / 24, -9 / 24))
+
+
+def unit_variance(x: Tensor, sigma: float) -> Tensor:
+    """Return x in the variance-preserving scale."""
+    scale: float = (1 + sigma**2) ** 0.5
+    return x / scale
+
+
+def sample_ddim(
+    denoise: Denoiser,
+    x: Tensor,
+    sigmas: Tensor,
+    *,
+    noise: Noise,
+    eta: float = 0.0,
+    on_step: OnStep = ignore_step,
+) -> Tensor:
+    """Song et al. 2020 (arXiv:2010.02502), equations 12 and 16; eta = 1 is DDPM, eta = 0 adds no noise."""
+    levels = sigmas.tolist()
+    for index, (sigma, sigma_next) in enumerate(pairwise(levels)):
+        denoised = denoise(x, per_image(sigma, x))
+        on_step(index, x, denoised)
+        epsilon = derivative(x, sigma, denoised)
+        # The noise is drawn even when it is not used: so does the reference, and later draws depend on it.
+        fresh = noise(sigma, sigma_next)
+        added = eta * _posterior_deviation(sigma, sigma_next)
+        x = denoised + (sigma_next**2 - added**2) ** 0.5 * epsilon + added * fresh
+    return unit_variance(x, levels[-1])
+
+
+def _posterior_deviation(sigma: float, sigma_next: float) -> float:
+    """Return the deviation of DDPM's step noise (equation 16 with eta = 1), in the scale of x / sqrt(alpha)."""
+    alpha, alpha_next = 1 / (1 + sigma**2), 1 / (1 + sigma_next**2)
+    variance = (1 - alpha_next) / (1 - alpha) * (1 - alpha / alpha_next)
+    return float((variance / alpha_next) ** 0.5)
+
+
+def sample_plms(
+    denoise: Denoiser,
+    x: Tensor,
+    sigmas: Tensor,
+    *,
+    noise: Noise,
+    on_step: OnStep = ignore_step,
+) -> Tensor:
+    """Liu et al. 2022 (arXiv:2202.09778): DDIM steps along a linear multistep noise prediction.
+
+    The first step looks ahead once, so that it is of second order; deterministic, so `noise` is not drawn from.
+    """
+    levels = sigmas.tolist()
+    history: list[Tensor] = []
+    for index, (sigma, sigma_next) in enumerate(pairwise(levels)):
+        denoised = denoise(x, per_image(sigma, x))
+        on_step(index, x, denoised)
+        epsilon = derivative(x, sigma, denoised)
+        if history:
+            history = [epsilon, *history[:3]]
+            weighted = zip(_ADAMS[len(history) - 1], history, strict=True)
+            direction = sum((weight * past for weight, past in weighted), start=epsilon * 0)
+        else:
+            history = [epsilon]
+            ahead = x + (sigma_next - sigma) * epsilon
+            direction = (epsilon + derivative(ahead, sigma_next, denoise(ahead, per_image(sigma_next, x)))) / 2
+        x = x + (sigma_next - sigma) * direction
+    return unit_variance(x, levels[-1])
