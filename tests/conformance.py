@@ -32,6 +32,7 @@ import numpy as np
 import torch
 
 from modules.prompts.grammar import parse_emphasis
+from modules.prompts.schedule import Timeline, prompt_schedule, split_parts
 from modules.sampling import registry
 from modules.sampling.denoisers import NoiseLevels
 from modules.sampling.noise import BatchNoise, BrownianNoise, PhiloxGenerator
@@ -169,11 +170,6 @@ def timestep_cases(numbers: dict[str, Any]) -> Iterator[Case]:
         )
 
 
-def not_built(what: str) -> tuple[str, bool]:
-    """Raise NotBuilt for `what`."""
-    raise NotBuilt(what)
-
-
 def prompt_cases(numbers: dict[str, Any]) -> Iterator[Case]:
     """Yield the attention list, the schedules and the AND parts of every prompt."""
     for entry in numbers["prompts"]:
@@ -181,17 +177,29 @@ def prompt_cases(numbers: dict[str, Any]) -> Iterator[Case]:
         for part, expected in entry.items():
             if part == "prompt":
                 continue
-            if part == "attention":
-                yield Case(
-                    f"prompt attention {prompt!r}",
-                    lambda prompt=prompt, expected=expected: check_attention(prompt, expected),
-                )
-            else:
-                grammar = "AND" if part == "and" else "prompt editing"
-                yield Case(f"prompt {part} {prompt!r}", lambda grammar=grammar: not_built(grammar))
+            check = {"attention": check_attention, "and": check_parts}.get(part, check_schedule)
+            yield Case(
+                f"prompt {part} {prompt!r}",
+                lambda check=check, prompt=prompt, part=part, expected=expected: check(prompt, part, expected),
+            )
 
 
-def check_attention(prompt: str, expected: list[tuple[str, float]]) -> tuple[str, bool]:
+def check_schedule(prompt: str, part: str, expected: list[tuple[int, str]]) -> tuple[str, bool]:
+    """Compare the stages of a prompt; `part` says "schedule steps=N hires=N|None old=True|False"."""
+    given = dict(pair.split("=") for pair in part.split()[1:])
+    steps, second, old_rule = int(given["steps"]), given["hires"], given["old"] == "True"
+    timeline = Timeline(steps, None, old_rule) if second == "None" else Timeline(int(second), steps, old_rule)
+    ours = [[stage.until, stage.text] for stage in prompt_schedule(prompt, timeline)]
+    return ("same stages", True) if ours == expected else (f"{ours} where {expected} is expected", False)
+
+
+def check_parts(prompt: str, part: str, expected: list[tuple[str, float]]) -> tuple[str, bool]:
+    """Compare the parts that AND divides."""
+    ours = [[piece.text, piece.weight] for piece in split_parts(prompt)]
+    return ("same parts", True) if ours == expected else (f"{ours} where {expected} is expected", False)
+
+
+def check_attention(prompt: str, part: str, expected: list[tuple[str, float]]) -> tuple[str, bool]:
     """Compare the texts exactly and the weights closely."""
     ours = [(fragment.text, fragment.weight) for fragment in parse_emphasis(prompt)]
     same_texts = [text for text, _ in ours] == [text for text, _ in expected]

@@ -49,7 +49,7 @@ REQUEST_FIELDS = {
     "n_iter": "batch_count",
 }
 OVERRIDES = {"CLIP_stop_at_last_layers": "clip_skip", "randn_source": "noise_source"}
-PROMPT_EDITING = re.compile(r"\[[^\]]*[:|][^\]]*\]|\bAND\b|<\w+:|(?:^|\n)#")
+NETWORK = re.compile(r"<\w+:")
 
 
 class Collector:
@@ -123,8 +123,8 @@ def picture_request(case: dict[str, Any], checkpoint: str) -> GenerationRequest:
             if name not in names:
                 raise NotBuilt(f"request field {name}")
             values[names[name]] = value
-    if PROMPT_EDITING.search(str(given.get("prompt", ""))):
-        raise NotBuilt("prompt editing, AND, networks and comments")
+    if NETWORK.search(str(given.get("prompt", ""))):
+        raise NotBuilt("networks")
     if registry.find_sampler(str(values["sampler"])) is None:
         raise NotBuilt(f"sampler {values['sampler']}")
     scheduler = str(values.get("scheduler", registry.AUTOMATIC))

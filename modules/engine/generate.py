@@ -13,12 +13,14 @@ from modules.core.ports import CancelToken, RunSink
 from modules.core.request import GenerationRequest
 from modules.core.result import GeneratedImage, GenerationResult
 from modules.core.version import VERSION_TEXT
-from modules.engine.denoise import Conditioning, GuidedDenoiser
+from modules.engine.denoise import Conditioning, GuidedDenoiser, Part
 from modules.engine.families import ModelBundle
 from modules.engine.latents import decode
 from modules.engine.preview import preview
-from modules.engine.text import TextConditioner
+from modules.engine.text import EncodedPrompt, TextConditioner
 from modules.imaging.infotext import RunFacts, write_infotext
+from modules.prompts.grammar import without_comments
+from modules.prompts.schedule import Timeline, split_parts
 from modules.sampling import registry
 from modules.sampling.denoisers import NoiseLevels
 from modules.sampling.noise import BatchNoise, BrownianNoise
@@ -48,6 +50,8 @@ class Plan:
     sampler: registry.Sampler
     schedule: registry.Schedule
     batches: list[BatchPlan]
+    prompt: str
+    negative_prompt: str
 
     @property
     def schedule_label(self) -> str:
@@ -56,6 +60,11 @@ class Plan:
             return self.sampler.default_schedule or registry.AUTOMATIC
         return self.schedule.label
 
+
+    @property
+    def timeline(self) -> Timeline:
+        """How prompts count the steps: by calls of the model."""
+        return Timeline(self.request.steps * (2 if self.sampler.second_order else 1))
 
     def sigmas(self, levels: NoiseLevels) -> Tensor:
         """Return the noise levels of the run: (steps + 1,), on the CPU."""
@@ -82,7 +91,8 @@ def make_plan(request: GenerationRequest) -> Plan:
         BatchPlan(number * size, [request.image_seed(number * size + place) for place in range(size)])
         for number in range(request.batch_count)
     ]
-    return Plan(request, sampler, schedule, batches)
+    prompts = without_comments(request.prompt), without_comments(request.negative_prompt)
+    return Plan(request, sampler, schedule, batches, *prompts)
 
 
 @dataclass(slots=True)
@@ -134,7 +144,7 @@ class Run:
         drawn = BatchNoise(batch.seeds, shape, request.noise_source, bundle.plan.device)
         sigmas = self.plan.sigmas(bundle.levels)
         start = self.plan.start(drawn.draw(), sigmas)
-        denoiser = GuidedDenoiser(bundle, self._conditioning(len(batch.seeds)), self._look_at_cancel)
+        denoiser = GuidedDenoiser(bundle, self._conditioning(), self._look_at_cancel)
         with bundle.residency.using(bundle.unet):
             sampled: Tensor = self.plan.sampler.function()(
                 denoiser,
@@ -169,15 +179,16 @@ class Run:
         if self.cancel.take_skip():
             raise ImageSkipped
 
-    def _conditioning(self, batch_size: int) -> Conditioning:
+    def _conditioning(self) -> Conditioning:
         request = self.plan.request
-        positive = self._encoded(request.prompt, batch_size)
-        guided = request.cfg_scale != 1
-        negative = self._encoded(request.negative_prompt, batch_size) if guided else None
+        parts = split_parts(self.plan.prompt)
+        positive = tuple(Part(self._encoded(part.text), part.weight) for part in parts)
+        guided = request.cfg_scale != 1 or [part.weight for part in parts] != [1.0]
+        negative = self._encoded(self.plan.negative_prompt) if guided else None
         return Conditioning(positive, negative, request.cfg_scale)
 
-    def _encoded(self, prompt: str, batch_size: int) -> Tensor:
-        return self.conditioner.encode(prompt, self.plan.request.clip_skip).expand(batch_size, -1, -1)
+    def _encoded(self, prompt: str) -> EncodedPrompt:
+        return self.conditioner.encode(prompt, self.plan.request.clip_skip, self.plan.timeline)
 
     def _infotext(self, seed: int) -> str:
         entry = self.bundle.entry
@@ -189,5 +200,6 @@ class Run:
             model_hash=entry.short_hash,
             version=VERSION_TEXT,
         )
-        return write_infotext(self.plan.request, facts)
+        prompts = {"prompt": self.plan.prompt, "negative_prompt": self.plan.negative_prompt}
+        return write_infotext(self.plan.request.model_copy(update=prompts), facts)
 

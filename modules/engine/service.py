@@ -23,6 +23,7 @@ from modules.engine.memory import DevicePlan, DeviceWishes, explaining_out_of_me
 from modules.engine.text import TextConditioner, vocabulary_of
 from modules.library.catalog import CheckpointCatalog
 from modules.prompts.chunks import count_tokens
+from modules.prompts.schedule import Timeline
 
 logger = logging.getLogger(__name__)
 
@@ -53,7 +54,7 @@ class DiffusionEngine:
 
     def count_tokens(self, text: str) -> tuple[int, int]:
         """Return the number of tokens of `text` and how many fit into its chunks."""
-        return count_tokens(text, self._vocabulary)
+        return count_tokens(text, self._vocabulary, Timeline(int(PARAMETERS["steps"].default)))
 
     def _loaded(self, checkpoint: str, sink: RunSink) -> tuple[ModelBundle, TextConditioner]:
         entry = self.catalog.find(checkpoint)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from modules.prompts.grammar import Fragment, parse_emphasis
+from modules.prompts.grammar import Fragment, parse_emphasis, without_comments
+from modules.prompts.schedule import Timeline, prompt_schedule, split_parts
 
 CHUNK_TOKENS = 75
 COMMA_BACKTRACK = 20
@@ -90,13 +91,19 @@ def split_chunks(
     return writer.chunks
 
 
-def count_tokens(text: str, vocabulary: Vocabulary) -> tuple[int, int]:
+def count_tokens(text: str, vocabulary: Vocabulary, timeline: Timeline) -> tuple[int, int]:
     """Return how many tokens the prompt has, and how many fit into the chunks that it takes (75, 150, …).
 
-    All chunks but the last count as full, since what follows them cannot use their rest.
+    Comments do not count; of the parts that AND divides and the stages of an edited prompt the longest counts. All
+    chunks but the last count as full, since what follows them cannot use their rest.
     """
+    parts = split_parts(without_comments(text))
+    stages = {stage.text for part in parts for stage in prompt_schedule(part.text, timeline)}
+    count = max(_count_one(stage, vocabulary) for stage in stages)
+    return count, max(1, -(-count // CHUNK_TOKENS)) * CHUNK_TOKENS
+
+
+def _count_one(text: str, vocabulary: Vocabulary) -> int:
     writer = _Writer(vocabulary, COMMA_BACKTRACK)
     writer.add_all(parse_emphasis(text))
-    full = len(writer.chunks) * CHUNK_TOKENS
-    count = full + len(writer.tokens)
-    return count, max(1, -(-count // CHUNK_TOKENS)) * CHUNK_TOKENS
+    return len(writer.chunks) * CHUNK_TOKENS + len(writer.tokens)

@@ -20,6 +20,8 @@ _TOKEN = re.compile(
     """,
     re.VERBOSE,
 )
+_COMMENT_LINE = re.compile(r"(?:^|\n)#[^\n]*(?:\n|$)")
+_COMMENT = re.compile(r"#[^\n]*")
 _BREAK = re.compile(r"\s*\bBREAK\b\s*")
 
 
@@ -104,6 +106,11 @@ class _Parser:
         for index in range(first, len(self.fragments)):
             fragment = self.fragments[index]
             self.fragments[index] = Fragment(fragment.text, fragment.weight * factor)
+
+
+def without_comments(text: str) -> str:
+    """Return the prompt without what follows a # on its line; a line that is only a comment goes as a whole."""
+    return _COMMENT.sub("", _COMMENT_LINE.sub("\n", text)).strip() if "#" in text else text
 
 
 def parse_emphasis(text: str) -> list[Fragment]:

@@ -181,3 +181,22 @@ def test_unknown_names_end_the_run_with_a_clear_error(
 @pytest.mark.parametrize(("text", "count"), [("", (0, 75)), ("a cat, a dog", (5, 75)), ("cat " * 80, (80, 150))])
 def test_tokens_are_counted_as_clip_does(engine: DiffusionEngine, text: str, count: tuple[int, int]) -> None:
     assert engine.count_tokens(text) == count
+
+
+def test_an_edited_prompt_is_the_first_text_up_to_the_step_and_the_second_from_there(
+    engine: DiffusionEngine, request_of: MakeRequest
+) -> None:
+    pictures = {}
+    for prompt in ("a cat", "a [cat:dog:2]", "a [cat:dog:99]", "a [cat|dog]", "a cat AND a dog :0.5", "a cat # a dog"):
+        watcher = Watcher()
+        engine.generate(request_of(prompt=prompt, steps=4), watcher, watcher)
+        pictures[prompt] = watcher.images[0].pixels.tobytes()
+    assert pictures["a [cat:dog:99]"] == pictures["a cat # a dog"] == pictures["a cat"]
+    assert len(set(pictures.values())) == 4
+
+
+def test_comments_do_not_stand_in_the_infotext(
+    engine: DiffusionEngine, request_of: MakeRequest, watcher: Watcher
+) -> None:
+    engine.generate(request_of(prompt="a cat # a dog", negative_prompt="# nothing", steps=1), watcher, watcher)
+    assert watcher.images[0].infotext.startswith("a cat\nSteps: 1,")

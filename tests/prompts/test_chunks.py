@@ -2,6 +2,7 @@ import pytest
 
 from modules.prompts.chunks import Vocabulary, count_tokens, split_chunks
 from modules.prompts.grammar import parse_emphasis
+from modules.prompts.schedule import Timeline
 
 START, END, COMMA, PADDING = 1000, 1001, 7, 1001
 
@@ -66,7 +67,10 @@ def test_weights_stand_beside_their_tokens_also_in_the_next_chunk() -> None:
         ("a " * 76, (76, 150)),
         ("a BREAK bb", (76, 150)),
         ("(a:1.3)", (1, 75)),
+        ("a bb # a comment", (2, 75)),
+        ("[a:a a a:10] bb", (4, 75)),
+        ("a AND a bb ccc", (3, 75)),
     ],
 )
 def test_the_counter_counts_what_the_chunks_hold(prompt: str, expected: tuple[int, int]) -> None:
-    assert count_tokens(prompt, vocabulary()) == expected
+    assert count_tokens(prompt, vocabulary(), Timeline(20)) == expected

@@ -1,6 +1,6 @@
 import pytest
 
-from modules.prompts.grammar import parse_emphasis
+from modules.prompts.grammar import parse_emphasis, without_comments
 
 
 def weights(prompt: str) -> list[tuple[str, float]]:
@@ -51,3 +51,11 @@ def test_words_that_only_contain_break_are_text() -> None:
 @pytest.mark.parametrize("prompt", ["(" * 5000, "[" * 5000 + "]" * 5000, ":1)" * 5000, "\\" * 5000])
 def test_no_prompt_is_too_wild(prompt: str) -> None:
     assert parse_emphasis(prompt)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("a cat # not a dog", "a cat"), ("a\n# whole line\nb", "a\nb"), ("# all", ""), ("no comment\n", "no comment\n")],
+)
+def test_comments_are_left_out(text: str, expected: str) -> None:
+    assert without_comments(text) == expected

@@ -3,6 +3,7 @@
 import shutil
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -19,13 +20,21 @@ from training.subjects import subjects  # noqa: E402
 from training.workshop import Bench, Effort, export, train_unet, train_vae  # noqa: E402
 
 
-@pytest.fixture(autouse=True, scope="module")
+@contextmanager
 def one_thread() -> Iterator[None]:
     """Networks as tiny as these lose more by waking a second thread than they gain."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+@pytest.fixture(autouse=True)
+def on_one_thread() -> Iterator[None]:
+    with one_thread():
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -52,9 +61,10 @@ def trained_once(tmp_path_factory: pytest.TempPathFactory, font: Path) -> Path:
     """A work folder in which every stage has taken a step or two, and ``model`` is the export."""
     assert font.is_file()
     bench = tiny_bench(tmp_path_factory.mktemp("trained") / "work")
-    train_vae(bench, Effort(Plan(2, warmup=1), 2))
-    train_unet(bench, Effort(Plan(4, warmup=1), 2))
-    export(bench, bench.work / "model")
+    with one_thread():
+        train_vae(bench, Effort(Plan(2, warmup=1), 2))
+        train_unet(bench, Effort(Plan(4, warmup=1), 2))
+        export(bench, bench.work / "model")
     return bench.work
 
 

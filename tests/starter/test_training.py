@@ -44,14 +44,14 @@ def test_a_killed_run_goes_on_to_the_same_result_as_an_uninterrupted_one(
     stage: str, bench_with_latents: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bench = bench_with_latents
-    uninterrupted = train(bench, stage, 3)
+    uninterrupted = train(bench, stage, 2)
     bench.state(stage).unlink()
     with monkeypatch.context() as patch:
         kill_after(1, patch)
         with pytest.raises(KilledError):
-            train(bench, stage, 3)
+            train(bench, stage, 2)
     assert load_state(bench.state(stage))["step"] == 1
-    resumed = train(bench, stage, 3)
+    resumed = train(bench, stage, 2)
     assert uninterrupted.keys() == resumed.keys()
     assert [name for name in resumed if not torch.equal(resumed[name], uninterrupted[name])] == []
 

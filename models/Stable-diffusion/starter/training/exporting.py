@@ -22,16 +22,14 @@ from training.vocabulary import Vocabulary
 READABLE = 0o644
 POSTERIOR_STD = 0.03  # of a latent of unit variance
 SCHEDULER = {
-    "_class_name": "PNDMScheduler",
+    "_class_name": "EulerDiscreteScheduler",
     "beta_start": 0.00085,
     "beta_end": 0.012,
     "beta_schedule": "scaled_linear",
     "num_train_timesteps": 1000,
     "prediction_type": "epsilon",
-    "set_alpha_to_one": False,
-    "skip_prk_steps": True,
     "steps_offset": 1,
-    "timestep_spacing": "leading",
+    "timestep_spacing": "linspace",
 }
 TOKENIZER_FILES = ("vocab.json", "merges.txt", "tokenizer_config.json", "special_tokens_map.json")
 COMPONENTS = ("unet", "vae", "text_encoder", "tokenizer", "scheduler")
@@ -41,7 +39,7 @@ PIPELINE = {
     "image_encoder": [None, None],
     "requires_safety_checker": False,
     "safety_checker": [None, None],
-    "scheduler": ["diffusers", "PNDMScheduler"],
+    "scheduler": ["diffusers", "EulerDiscreteScheduler"],
     "text_encoder": ["transformers", "CLIPTextModel"],
     "tokenizer": ["transformers", "CLIPTokenizer"],
     "unet": ["diffusers", "UNet2DConditionModel"],
