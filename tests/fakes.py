@@ -6,13 +6,15 @@ step, batches, resuming. Tests never sleep: they hold the engine at a step with 
 
 from __future__ import annotations
 
+import asyncio
 import colorsys
 import hashlib
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol, TypeVar
 
 from PIL import Image, ImageDraw
 
@@ -21,6 +23,8 @@ from modules.core.events import ImageDone, ModelLoading, ModelReady, PreviewRead
 from modules.core.ports import CancelToken, RunSink
 from modules.core.request import GenerationRequest
 from modules.core.result import GeneratedImage, GenerationResult
+
+Result = TypeVar("Result")
 
 POLL_SECONDS = 0.005
 PATIENCE_SECONDS = 20.0
@@ -224,3 +228,9 @@ class FakeEngine:
             seed = request.image_seed(index)
             sink.save(GeneratedImage(index, seed, paint(request, index), infotext(request, index)))
             sink.publish(ImageDone(index))
+
+
+def run_async(work: Coroutine[Any, Any, Result]) -> Result:
+    """Run a coroutine in a loop and thread of its own: in the tests' thread the browser driver's may be running."""
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        return pool.submit(asyncio.run, work).result()

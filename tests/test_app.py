@@ -1,6 +1,5 @@
 """The whole application, put together: start, stop, a second start, and what is in its way."""
 
-import asyncio
 import contextlib
 import json
 import logging
@@ -24,7 +23,7 @@ from modules.jobs.model import JobState
 from modules.jobs.queue import JobQueue, open_queue
 from modules.library.choices import Choices, default_checkpoint, open_catalog
 from modules.settings.store import SettingsStore
-from tests.fakes import FakeEngine, FileGate, HoldAt, wait_until
+from tests.fakes import FakeEngine, FileGate, HoldAt, run_async, wait_until
 
 SERVE = """
 import sys
@@ -229,7 +228,7 @@ def test_the_engine_starts_once_after_the_page_was_served(monkeypatch: pytest.Mo
 
     late = app.LateStart(page, lambda: starts.append(bool(served)))
     for _ in range(3):
-        asyncio.run(late({"type": "http"}, None, None))
+        run_async(late({"type": "http"}, None, None))
     wait_until(lambda: starts)
     late.close()
     late._waiter.join()
@@ -248,7 +247,7 @@ def test_the_engine_starts_although_nobody_opens_the_page(monkeypatch: pytest.Mo
         return
 
     late = app.LateStart(lifespan, lambda: starts.append(None))
-    asyncio.run(late({"type": "lifespan"}, None, ignore))
+    run_async(late({"type": "lifespan"}, None, ignore))
     wait_until(lambda: starts)
     late._waiter.join()
     assert starts == [None]

@@ -10,7 +10,7 @@ from modules.core.parameters import LARGEST_SEED
 from modules.core.request import GenerationRequest
 from modules.web import live
 from modules.web.live import Mailbox, for_browser
-from tests.fakes import HoldAt
+from tests.fakes import HoldAt, run_async
 from tests.web.conftest import LIVE
 from tests.web.site import Site
 
@@ -72,7 +72,7 @@ def test_a_page_that_lags_gets_the_newest_progress_only() -> None:
         await asyncio.sleep(0)
         return [await mailbox.take() for _ in range(3)]
 
-    taken = asyncio.run(lag())
+    taken = run_async(lag())
     assert taken == [{"type": "progress", "step": 4}, {"type": "job"}, {"type": "progress", "step": 9}]
 
 
