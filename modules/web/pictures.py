@@ -23,7 +23,8 @@ MEDIA_TYPES: Mapping[str, str] = {
 }
 """What counts as a picture; anything else under outputs/, above all the database, is never served."""
 FOREVER = "private, max-age=31536000, immutable"
-"""A finished picture never changes: its name is never given to another."""
+"""A finished picture never changes, and its name goes to another only when somebody deletes the folder's newest file
+by hand and the same seed comes next."""
 
 
 def find_picture(outputs: Path, wanted: str) -> Path | None:
