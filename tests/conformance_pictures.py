@@ -22,15 +22,14 @@ import numpy as np
 from PIL import Image
 
 from modules.core.errors import InvalidRequest
-from modules.core.events import Event
 from modules.core.request import GenerationRequest
-from modules.core.result import GeneratedImage
 from modules.engine.memory import DeviceWishes
 from modules.engine.service import DiffusionEngine
 from modules.library.catalog import CheckpointCatalog
 from modules.library.hashing import HashCache
 from modules.sampling import registry
 from tests.conformance import Case, NotBuilt, run
+from tests.fakes import Collector
 
 CLOSE_PICTURE_MAX = 2
 CLOSE_PICTURE_MEAN = 0.01
@@ -50,36 +49,6 @@ REQUEST_FIELDS = {
 }
 OVERRIDES = {"CLIP_stop_at_last_layers": "clip_skip", "randn_source": "noise_source"}
 NETWORK = re.compile(r"<\w+:")
-
-
-class Collector:
-    """Takes the pictures of a run; never asks to stop."""
-
-    def __init__(self) -> None:
-        self.images: list[GeneratedImage] = []
-
-    def publish(self, event: Event) -> None:
-        """Ignore events."""
-
-    def wants_preview(self, step: int) -> bool:
-        """Want none."""
-        return False
-
-    def save(self, image: GeneratedImage) -> None:
-        """Keep the picture in memory."""
-        self.images.append(image)
-
-    def interrupted(self) -> bool:
-        """Never."""
-        return False
-
-    def stopping_after_current(self) -> bool:
-        """Never."""
-        return False
-
-    def take_skip(self) -> bool:
-        """Never."""
-        return False
 
 
 def picture_cases(folder: Path, checkpoint: Path) -> Iterator[Case]:

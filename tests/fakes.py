@@ -19,7 +19,7 @@ from typing import Any, Protocol, TypeVar
 from PIL import Image, ImageDraw
 
 from modules.core.errors import GenerationStopped, ImageSkipped, ModelUnavailable
-from modules.core.events import ImageDone, ModelLoading, ModelReady, PreviewReady, StepDone
+from modules.core.events import Event, ImageDone, ModelLoading, ModelReady, PreviewReady, StepDone
 from modules.core.ports import CancelToken, RunSink
 from modules.core.request import GenerationRequest
 from modules.core.result import GeneratedImage, GenerationResult
@@ -228,6 +228,36 @@ class FakeEngine:
             seed = request.image_seed(index)
             sink.save(GeneratedImage(index, seed, paint(request, index), infotext(request, index)))
             sink.publish(ImageDone(index))
+
+
+class Collector:
+    """Takes the pictures of a run; never asks to stop."""
+
+    def __init__(self) -> None:
+        self.images: list[GeneratedImage] = []
+
+    def publish(self, event: Event) -> None:
+        """Ignore events."""
+
+    def wants_preview(self, step: int) -> bool:
+        """Want none."""
+        return False
+
+    def save(self, image: GeneratedImage) -> None:
+        """Keep the picture in memory."""
+        self.images.append(image)
+
+    def interrupted(self) -> bool:
+        """Never."""
+        return False
+
+    def stopping_after_current(self) -> bool:
+        """Never."""
+        return False
+
+    def take_skip(self) -> bool:
+        """Never."""
+        return False
 
 
 def run_async(work: Coroutine[Any, Any, Result]) -> Result:

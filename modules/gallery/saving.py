@@ -23,6 +23,7 @@ from PIL.PngImagePlugin import PngInfo
 from modules.core.errors import StorageFailed
 from modules.core.request import GenerationRequest
 from modules.core.result import GeneratedImage
+from modules.imaging.infotext import PNG_CHUNK
 
 logger = logging.getLogger(__name__)
 
@@ -30,7 +31,6 @@ LOCK_SECONDS = 30.0
 """How long to wait for another process that saves at the same time; a save holds the lock for milliseconds."""
 LOCK_FILE = Path(".easel") / "pictures.lock"
 NUMBERED = re.compile(r"(\d{5,})-.*\.png")
-INFOTEXT_CHUNK = "parameters"
 
 Claim = Callable[[Path, str], None]
 
@@ -98,7 +98,7 @@ def encode_png(image: GeneratedImage, with_infotext: bool = True) -> bytes:
     """Return the picture as a PNG file; equal pixels and infotext give equal bytes."""
     chunks = PngInfo()
     if with_infotext and image.infotext:
-        chunks.add_text(INFOTEXT_CHUNK, image.infotext)
+        chunks.add_text(PNG_CHUNK, image.infotext)
     buffer = io.BytesIO()
     image.pixels.save(buffer, "PNG", pnginfo=chunks)
     return buffer.getvalue()

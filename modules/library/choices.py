@@ -15,7 +15,6 @@ from modules.settings.store import SettingsStore
 logger = logging.getLogger(__name__)
 
 CHECKPOINT_OPTION = "sd_model_checkpoint"
-NOISE_SOURCES = ("GPU", "CPU", "NV")
 SHIPPED_CHECKPOINTS = REPO_ROOT / "models" / "Stable-diffusion"
 """Where the starter model lies, which every data folder gets to see: without it a new one could make no picture."""
 
@@ -53,7 +52,7 @@ class Choices:
         if list_name == "schedulers":
             return registry.schedule_labels()
         if list_name == "noise_sources":
-            return NOISE_SOURCES
+            return registry.NOISE_SOURCES
         return [entry.title for entry in self._catalog.entries() if entry.usable]
 
     def accepts(self, list_name: str, value: str) -> bool:
@@ -64,7 +63,7 @@ class Choices:
             automatic = value.casefold() == registry.AUTOMATIC.casefold()
             return automatic or registry.find_schedule(value) is not None
         if list_name == "noise_sources":
-            return value in NOISE_SOURCES
+            return value in registry.NOISE_SOURCES
         return not value or self._has_checkpoint(value)
 
     def _has_checkpoint(self, name: str) -> bool:

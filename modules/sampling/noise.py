@@ -18,7 +18,7 @@ import torch
 import torchsde
 from torch import Tensor
 
-NOISE_SOURCES = ("GPU", "CPU", "NV")
+from modules.sampling.registry import NOISE_SOURCES
 
 # The tree rounds its own ends and then warns that the same ends, asked for again, lie outside by the last bit.
 warnings.filterwarnings("ignore", message=r"Should have t[ab][<>]=t[01]", module="torchsde")

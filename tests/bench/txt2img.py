@@ -24,27 +24,23 @@ sys.path.insert(0, str(ROOT))
 import torch
 from diffusers import EulerDiscreteScheduler, StableDiffusionPipeline
 
-from modules.core.events import Event
 from modules.core.request import GenerationRequest
-from modules.core.result import GeneratedImage
 from modules.engine.memory import DeviceWishes
 from modules.engine.service import DiffusionEngine
 from modules.library.catalog import CheckpointCatalog
 from modules.library.hashing import HashCache
+from tests.fakes import Collector
 
 STARTER = ROOT / "models" / "Stable-diffusion" / "starter"
 PREVIEW_SECONDS = 0.2
 
 
-class Page:
+class Page(Collector):
     """Stands for a page that watches: takes every event and wants a preview five times a second."""
 
     def __init__(self) -> None:
-        self.images: list[GeneratedImage] = []
+        super().__init__()
         self.last_preview = 0.0
-
-    def publish(self, event: Event) -> None:
-        """Ignore the event."""
 
     def wants_preview(self, step: int) -> bool:
         """Want one when the last is old enough."""
@@ -53,22 +49,6 @@ class Page:
             return False
         self.last_preview = now
         return True
-
-    def save(self, image: GeneratedImage) -> None:
-        """Keep the picture."""
-        self.images.append(image)
-
-    def interrupted(self) -> bool:
-        """Never."""
-        return False
-
-    def stopping_after_current(self) -> bool:
-        """Never."""
-        return False
-
-    def take_skip(self) -> bool:
-        """Never."""
-        return False
 
 
 def our_run(model: Path, request: GenerationRequest, device: torch.device) -> Callable[[], None]:

@@ -1,7 +1,8 @@
 import pytest
 import torch
 
-from modules.sampling.noise import NOISE_SOURCES, BatchNoise, PhiloxGenerator
+from modules.sampling.noise import BatchNoise, PhiloxGenerator
+from modules.sampling.registry import NOISE_SOURCES
 
 CPU = torch.device("cpu")
 SHAPE = (4, 8, 8)
