@@ -20,12 +20,15 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from modules.cli import FIRST_PORT, LOOPBACK_HOST, AppConfig, is_loopback
 from modules.core.errors import EaselError, StorageFailed
 from modules.core.ports import Engine
+from modules.gallery.inputs import InputStore
 from modules.gallery.saving import PictureStore, SavingRules
 from modules.jobs.ports import EngineFactory, JobRules
 from modules.jobs.queue import JobQueue, open_queue, state_folder
 from modules.jobs.server_lock import ServerLock
 from modules.library.catalog import CheckpointCatalog
-from modules.library.choices import CHECKPOINT_OPTION, Choices, default_checkpoint, open_catalog
+from modules.library.choices import CHECKPOINT_OPTION, Choices, default_checkpoint
+from modules.library.files import ModelFiles
+from modules.prompts.styles import StyleBook
 from modules.settings.store import SettingsStore
 from modules.web.server import create_app
 from modules.web.services import WebServices
@@ -108,7 +111,7 @@ class Application:
     def start(self) -> None:
         """Let jobs run and load engine and default checkpoint; comes by itself once the page has been served."""
         self.services.jobs.start()
-        self.services.jobs.preload(default_checkpoint(self.services.settings, self.services.checkpoints))
+        self.services.jobs.preload(default_checkpoint(self.services.settings, self.services.files.checkpoints))
 
     def close(self) -> bool:
         """Stop the running job so that it goes on at the next start, and free the data folder.
@@ -129,22 +132,22 @@ def build(config: AppConfig, engine_factory: EngineFactory | None = None) -> App
     try:
         _make_folders(config)
         settings = SettingsStore(config.settings_file)
-        catalog = open_catalog(config)
-        _choose_checkpoint(config.checkpoint, settings, catalog)
+        files, inputs = ModelFiles.of(config), InputStore(state / "inputs")
+        _choose_checkpoint(config.checkpoint, settings, files.checkpoints)
         jobs = open_queue(
             outputs,
             PictureStore(outputs, lambda: saving_rules(settings)),
-            engine_factory or (lambda: make_engine(config, catalog)),
+            engine_factory or (lambda: make_engine(config, files, settings, inputs)),
             lambda: job_rules(settings),
         )
         _recover(jobs)
         services = WebServices(
             jobs=jobs,
             settings=settings,
-            checkpoints=catalog,
-            lists=Choices(catalog),
-            count_tokens=jobs.count_tokens,
-            preload=jobs.preload,
+            files=files,
+            lists=Choices(files.checkpoints, vaes=files.vaes),
+            styles=StyleBook(config.styles_files),
+            inputs=inputs,
             outputs=outputs,
             config=config,
         )
@@ -198,9 +201,10 @@ def open_listener(host: str, port: int | None) -> socket.socket:
     ) from problem
 
 
-def make_engine(config: AppConfig, catalog: CheckpointCatalog) -> Engine:
+def make_engine(config: AppConfig, files: ModelFiles, settings: SettingsStore, inputs: InputStore) -> Engine:
     """Import and build the engine, which takes seconds: called in the job runner's thread, behind the served page."""
-    engine: Engine = importlib.import_module("modules.engine.service").create_engine(config, catalog)
+    create = importlib.import_module("modules.engine.service").create_engine
+    engine: Engine = create(config, files, lambda: settings.get("sd_checkpoints_limit"), inputs.load)
     return engine
 
 

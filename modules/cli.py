@@ -22,6 +22,11 @@ EVERY_INTERFACE = "0.0.0.0"
 FIRST_PORT = 7860
 LAST_PORT = 65535
 CHECKPOINT_FOLDER = "Stable-diffusion"
+LORA_FOLDER = "Lora"
+EMBEDDING_FOLDER = "embeddings"
+VAE_FOLDER = "VAE"
+STYLES_FILE = "styles.csv"
+WILDCARDS = "*?["
 GENERATED_USER = "easel"
 GENERATED_PASSWORD_BYTES = 12
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
@@ -43,12 +48,17 @@ class AppConfig:
     `data_dir`: folder, absolute; the user's config.json, models/, outputs/ and extensions/ lie here. May not exist yet.
     `models_dir`: folder, absolute. May not exist yet when it was not asked for.
     `checkpoint_dirs`: folders to search for checkpoints, in order; the first is always `models_dir`/Stable-diffusion.
+    `lora_dirs`, `vae_dirs`: folders to search, in order; the first is `models_dir`/Lora or `models_dir`/VAE.
+    `embeddings_dirs`: folders to search, in order; the first are embeddings in `data_dir` and in `models_dir`.
+    `styles_files`: files with styles, absolute, in order; a file's name (no folder's) may hold the wildcards * ? [].
+        None of them need exist.
     `settings_file`: the options' JSON file, absolute. May not exist yet.
     `checkpoint`: file or diffusers folder to load first, absolute and there; None: the one used last.
     `host`: address or name to bind.
     `port`: TCP port; None: the first free one from 7860 on.
     `share`: open a public tunnel to this server.
     `credentials`: (user, password) pairs, never empty when anybody beyond this machine can connect; empty: no sign-in.
+    `api_credentials`: (user, password) pairs that the API asks for; empty: whoever may see the page may use the API.
     `generated_password`: the password that was made up for the user "easel", to be told once; None: nothing made up.
     `half`, `half_vae`: may the model, and the VAE within it, use 16-bit floats where the device is faster with them.
     `use_cpu`: keep everything on the CPU.
@@ -63,11 +73,16 @@ class AppConfig:
     models_dir: Path
     checkpoint_dirs: tuple[Path, ...]
     settings_file: Path
+    lora_dirs: tuple[Path, ...] = ()
+    embeddings_dirs: tuple[Path, ...] = ()
+    vae_dirs: tuple[Path, ...] = ()
+    styles_files: tuple[Path, ...] = ()
     checkpoint: Path | None = None
     host: str = LOOPBACK_HOST
     port: int | None = None
     share: bool = False
     credentials: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    api_credentials: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     generated_password: str | None = field(default=None, repr=False)
     half: bool = True
     half_vae: bool = True
@@ -96,8 +111,8 @@ def parse_arguments(argv: Sequence[str], environment: Mapping[str, str] | None =
     if data_dir.exists() and not data_dir.is_dir():
         parser.error(f"argument --data-dir: {data_dir} is not a folder; allowed is a folder, which need not exist yet")
     models_dir = _folder(parser, "--models-dir", data_dir, flags.models_dir) or data_dir / "models"
-    extra_dirs = [_folder(parser, "--ckpt-dir", data_dir, folder) for folder in flags.ckpt_dir]
-    checkpoint_dirs = (models_dir / CHECKPOINT_FOLDER, *(folder for folder in extra_dirs if folder))
+    checkpoint_dirs = (models_dir / CHECKPOINT_FOLDER, *_folders(parser, "--ckpt-dir", data_dir, flags.ckpt_dir))
+    embeddings_dirs = (data_dir / EMBEDDING_FOLDER, models_dir / EMBEDDING_FOLDER)
     host = flags.server_name or (EVERY_INTERFACE if flags.listen else LOOPBACK_HOST)
     reachable = flags.share or not is_loopback(host)
     credentials = _read_credentials(parser, data_dir, flags)
@@ -106,12 +121,17 @@ def parse_arguments(argv: Sequence[str], environment: Mapping[str, str] | None =
         data_dir=data_dir,
         models_dir=models_dir,
         checkpoint_dirs=checkpoint_dirs,
+        lora_dirs=(models_dir / LORA_FOLDER, *_folders(parser, "--lora-dir", data_dir, flags.lora_dir)),
+        embeddings_dirs=(*embeddings_dirs, *_folders(parser, "--embeddings-dir", data_dir, flags.embeddings_dir)),
+        vae_dirs=(models_dir / VAE_FOLDER, *_folders(parser, "--vae-dir", data_dir, flags.vae_dir)),
+        styles_files=_styles_files(parser, data_dir, flags.styles_file),
         settings_file=data_dir / flags.ui_settings_file.expanduser(),
         checkpoint=_find_checkpoint(parser, (data_dir, *checkpoint_dirs), flags.ckpt),
         host=host,
         port=flags.port,
         share=flags.share,
         credentials=((GENERATED_USER, password),) if password else credentials,
+        api_credentials=flags.api_auth,
         generated_password=password,
         half=not flags.no_half,
         half_vae=not (flags.no_half or flags.no_half_vae),
@@ -174,6 +194,16 @@ def _add_network_flags(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--gradio-auth-path", type=Path, metavar="FILE", help="the same from a file, separated by commas or lines"
     )
+    group.add_argument(
+        "--api", action="store_true", help="accepted for A1111's command lines: the API is always served"
+    )
+    group.add_argument(
+        "--api-auth",
+        type=_credentials,
+        default=(),
+        metavar="USER:PASS[,USER:PASS]",
+        help="who may use the API; without it, whoever may see the page",
+    )
 
 
 def _add_path_flags(group: argparse._ArgumentGroup) -> None:
@@ -185,6 +215,18 @@ def _add_path_flags(group: argparse._ArgumentGroup) -> None:
         "--ckpt-dir", type=Path, action="append", default=[], metavar="DIR", help="one more folder with checkpoints"
     )
     group.add_argument("--ckpt", type=Path, metavar="FILE", help="the checkpoint to load first")
+    for flag, content in (("--lora-dir", "LoRA files"), ("--embeddings-dir", "embeddings"), ("--vae-dir", "VAEs")):
+        group.add_argument(
+            flag, type=Path, action="append", default=[], metavar="DIR", help=f"one more folder with {content}"
+        )
+    group.add_argument(
+        "--styles-file",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="FILE",
+        help=f"may be given often, its name may hold wildcards (*); default: {STYLES_FILE}",
+    )
     group.add_argument(
         "--ui-settings-file", type=Path, default=Path("config.json"), metavar="FILE", help="default: config.json"
     )
@@ -283,6 +325,23 @@ def _folder(parser: argparse.ArgumentParser, flag: str, data_dir: Path, given: P
     if not folder.is_dir():
         parser.error(f"argument {flag}: {folder} is not there; allowed is an existing folder")
     return folder
+
+
+def _folders(parser: argparse.ArgumentParser, flag: str, data_dir: Path, given: Sequence[Path]) -> list[Path]:
+    found = (_folder(parser, flag, data_dir, folder) for folder in given)
+    return [folder for folder in found if folder is not None]
+
+
+def _styles_files(parser: argparse.ArgumentParser, data_dir: Path, given: Sequence[Path]) -> tuple[Path, ...]:
+    """Return the files in absolute form; wildcards stay, since matching files may come later."""
+    places = []
+    for file in given or (Path(STYLES_FILE),):
+        place = data_dir / file.expanduser()
+        if place.is_dir() or any(character in str(file.parent) for character in WILDCARDS):
+            allowed = "allowed is a file, with wildcards in its name only"
+            parser.error(f"argument --styles-file: {str(file)!r} is not possible; {allowed}")
+        places.append(place.parent.resolve() / place.name)
+    return tuple(dict.fromkeys(places))
 
 
 def _find_checkpoint(parser: argparse.ArgumentParser, folders: Sequence[Path], given: Path | None) -> Path | None:

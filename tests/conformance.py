@@ -12,7 +12,9 @@ Folder, as far as it is not plain from the keys:
   The denoiser is the exact one for the mixture of the Gaussians N(mus_k, 0.25). Noise: torch on the CPU, seed + 1000.
   A sampler's label may carry `eta=E` or `s_churn=C`; churn then acts from sigma 0.05 on, at 1.003 of its strength.
 - `prompts`: the attention list, the schedules and the AND parts of each prompt; `nv_noise`: Philox noise by seed.
-- "rng|CASE|SOURCE|first" and "second": the first two draws of a batch of two pictures, seeds S and S + 1.
+- "rng|CASE|SOURCE|first" and "second": the first two draws of a batch of two pictures, seeds S and S + 1. CASE may
+  say `subseed STRENGTH` (subseeds S + 5 and S + 6), `resize HxW` (from that height and width in pixels), `ENSD DELTA`,
+  or `resize+subseed` (from 128x64, subseeds 3 and 4 at 0.6).
 """
 
 from __future__ import annotations
@@ -35,7 +37,7 @@ from modules.prompts.grammar import parse_emphasis
 from modules.prompts.schedule import Timeline, prompt_schedule, split_parts
 from modules.sampling import registry
 from modules.sampling.denoisers import NoiseLevels
-from modules.sampling.noise import BatchNoise, BrownianNoise, PhiloxGenerator
+from modules.sampling.noise import BatchNoise, BrownianNoise, NoiseSeeds, PhiloxGenerator
 from modules.sampling.schedules import ScheduleOptions, ddim_timesteps
 from modules.sampling.solvers.common import Churn
 
@@ -146,7 +148,8 @@ def check_sampler(key: str, model_calls: int, seed: int, arrays: Any) -> tuple[s
     denoiser = MixtureDenoiser(torch.from_numpy(arrays["mus"]))
     start = torch.from_numpy(arrays["noise"])
     if sampler.brownian:
-        noise: Any = BrownianNoise([seed, seed + 1], start, float(sigmas[sigmas > 0].min()), float(sigmas.max()))
+        span = float(sigmas[sigmas > 0].min()), float(sigmas.max())
+        noise: Any = BrownianNoise([seed, seed + 1], start, *span, source="CPU")
     else:
         generator = torch.Generator().manual_seed(seed + 1000)
         noise = lambda sigma, sigma_next: torch.randn(start.shape, generator=generator)  # noqa: E731
@@ -229,13 +232,27 @@ def check_philox(name: str, expected: list[Any], seed: int) -> tuple[str, bool]:
     return difference(draws, np.ravel(expected))
 
 
+def noise_seeds(case: str, seed: int) -> NoiseSeeds:
+    """Return what a case of the folder draws its noise from. Raises NotBuilt for a case of another name."""
+    seeds = seed, seed + 1
+    if case == "plain":
+        return NoiseSeeds(seeds)
+    if match := re.fullmatch(r"subseed ([\d.]+)", case):
+        return NoiseSeeds(seeds, (seed + 5, seed + 6), float(match[1]))
+    if match := re.fullmatch(r"resize (\d+)x(\d+)", case):
+        return NoiseSeeds(seeds, resize_from=(int(match[1]) // 8, int(match[2]) // 8))
+    if case == "resize+subseed":
+        return NoiseSeeds(seeds, (3, 4), 0.6, resize_from=(128 // 8, 64 // 8))
+    if match := re.fullmatch(r"ENSD (\d+)", case):
+        return NoiseSeeds(seeds, seed_delta=int(match[1]))
+    raise NotBuilt(f"noise with {case}")
+
+
 def check_batch_noise(stem: str, seed: int, arrays: Any) -> tuple[str, bool]:
-    """Compare the first and the second draw of a batch of two. Raises NotBuilt for all but plain seeds."""
+    """Compare the first and the second draw of a batch of two. Raises NotBuilt."""
     _, case, source = stem.split("|")
-    if case != "plain":
-        raise NotBuilt(f"noise with {case}")
     first = arrays[f"{stem}|first"]
-    noise = BatchNoise([seed, seed + 1], first.shape[1:], source, torch.device("cpu"))
+    noise = BatchNoise(noise_seeds(case, seed), first.shape[1:], source, torch.device("cpu"))
     ours = torch.stack([noise.draw(), noise.draw()])
     return difference(ours, np.stack([first, arrays[f"{stem}|second"]]))
 

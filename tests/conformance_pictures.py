@@ -1,9 +1,10 @@
 """Hold our pictures against A1111's own: `python tests/conformance_pictures.py DIR CHECKPOINT`.
 
 DIR holds one NAME.json per case, with the request as A1111's API takes it, the names of its pictures and its
-infotexts; CHECKPOINT is the file that the pictures were made from. A1111 ran on a CPU in fp32 with its noise source
-set to CPU; so do we. An fp32 implementation of the same meaning lands within 2 of 255, on average under 0.01.
-Cases that ask for what does not exist yet are skipped by name. The exit status is 1 when a case failed.
+infotexts; CHECKPOINT is the file that the pictures were made from, beside which lie the VAE, LoRA and embedding.
+A1111 ran on a CPU in fp32 with its noise source set to CPU; so do we. An fp32 implementation of the same meaning
+lands within 2 of 255, on average under 0.01. Cases that ask for what does not exist yet are skipped by name. The exit
+status is 1 when a case failed.
 """
 
 from __future__ import annotations
@@ -24,37 +25,34 @@ from PIL import Image
 from modules.core.errors import InvalidRequest
 from modules.core.request import GenerationRequest
 from modules.engine.memory import DeviceWishes
-from modules.engine.service import DiffusionEngine
+from modules.engine.service import DiffusionEngine, EngineSettings
 from modules.library.catalog import CheckpointCatalog
+from modules.library.choices import EMBEDDING_ENDINGS, LORA_ENDINGS
+from modules.library.files import ModelFiles
 from modules.library.hashing import HashCache
-from modules.sampling import registry
+from modules.library.network_files import NetworkFolder
+from modules.library.vae_files import VaeCatalog
+from modules.settings.schema import OPTIONS
+from modules.web.schemas import read_txt2img
 from tests.conformance import Case, NotBuilt, run
 from tests.fakes import Collector
 
 CLOSE_PICTURE_MAX = 2
 CLOSE_PICTURE_MEAN = 0.01
-# What a request of the pictures may hold so that it can be replayed already, by our own names.
-REQUEST_FIELDS = {
-    "prompt": "prompt",
-    "negative_prompt": "negative_prompt",
-    "seed": "seed",
-    "steps": "steps",
-    "width": "width",
-    "height": "height",
-    "cfg_scale": "cfg_scale",
-    "sampler_name": "sampler",
-    "scheduler": "scheduler",
-    "batch_size": "batch_size",
-    "n_iter": "batch_count",
-}
-OVERRIDES = {"CLIP_stop_at_last_layers": "clip_skip", "randn_source": "noise_source"}
-NETWORK = re.compile(r"<\w+:")
 
 
 def picture_cases(folder: Path, checkpoint: Path) -> Iterator[Case]:
     """Yield A1111's own pictures; the checkpoint is the one that they were made from."""
-    catalog = CheckpointCatalog([checkpoint.parent], HashCache(checkpoint.parent / ".hashes.json"))
-    engine = DiffusionEngine(catalog, DeviceWishes(use_cpu=True))
+    place = checkpoint.parent
+    hashes = HashCache(place / ".hashes.json")
+    catalog = CheckpointCatalog([place], hashes)
+    files = ModelFiles(
+        catalog,
+        VaeCatalog([place], [place], hashes),
+        NetworkFolder([place], LORA_ENDINGS, hashes, hash_kind="tensors"),
+        NetworkFolder([place], EMBEDDING_ENDINGS, hashes),
+    )
+    engine = DiffusionEngine(files, EngineSettings(DeviceWishes(use_cpu=True)))
     for path in sorted(folder.glob("*.json")):
         if not path.name.startswith("_"):
             case = json.loads(path.read_text(encoding="utf-8"))
@@ -83,24 +81,10 @@ def picture_request(case: dict[str, Any], checkpoint: str) -> GenerationRequest:
     """Return our request for a recorded one. Raises NotBuilt for what cannot be asked for yet."""
     if case["mode"] != "txt2img":
         raise NotBuilt(case["mode"])
-    values: dict[str, object] = {"checkpoint": checkpoint, "noise_source": "CPU"}
-    given = dict(case["request"])
-    overrides = given.pop("override_settings", {})
-    given.pop("override_settings_restore_afterwards", None)
-    for names, source in ((REQUEST_FIELDS, given), (OVERRIDES, overrides)):
-        for name, value in source.items():
-            if name not in names:
-                raise NotBuilt(f"request field {name}")
-            values[names[name]] = value
-    if NETWORK.search(str(given.get("prompt", ""))):
-        raise NotBuilt("networks")
-    if registry.find_sampler(str(values["sampler"])) is None:
-        raise NotBuilt(f"sampler {values['sampler']}")
-    scheduler = str(values.get("scheduler", registry.AUTOMATIC))
-    if scheduler != registry.AUTOMATIC and registry.find_schedule(scheduler) is None:
-        raise NotBuilt(f"schedule {scheduler}")
+    options = {key: option.default for key, option in OPTIONS.items()} | {"randn_source": "CPU", "sd_vae": "None"}
     try:
-        return GenerationRequest.checked(values)
+        body = read_txt2img(case["request"], options, {})
+        return GenerationRequest.checked({"checkpoint": checkpoint, **body.values})
     except InvalidRequest as error:
         raise NotBuilt(str(error)) from error
 

@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -12,6 +13,9 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["TRANSFORMERS_OFFLINE"] = "1"
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
 os.environ.setdefault("GOMP_SPINCOUNT", "20000")
+# Property tests know no time limit, since machines differ, and nothing of the run before.
+settings.register_profile("easel", deadline=None, database=None)
+settings.load_profile("easel")
 if str(ROOT) not in sys.path:
     sys.path.insert(0, str(ROOT))
 

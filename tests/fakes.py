@@ -187,6 +187,10 @@ class FakeEngine:
         words = len(text.split())
         return words, max(1, -(-words // 75)) * 75
 
+    def inspect(self, request: GenerationRequest, field: str) -> dict[str, Any]:
+        """Tell of the words."""
+        return {"text": getattr(request, field), "tokens": len(getattr(request, field).split())}
+
     def _load(self, checkpoint: str, sink: RunSink) -> None:
         title = checkpoint or "fake"
         if title in self.missing:

@@ -85,7 +85,7 @@ def test_the_engine_and_the_chosen_checkpoint_are_loaded_without_a_job(config: c
         application.start()
         wait_until(lambda: engine.preloaded)
         assert engine.preloaded[0].startswith("starter")
-        wait_until(lambda: application.services.count_tokens("one two") == (2, 75))
+        wait_until(lambda: application.services.jobs.count_tokens("one two") == (2, 75))
 
 
 def test_a_data_folder_of_its_own_still_has_the_starter_model(config: cli.AppConfig) -> None:

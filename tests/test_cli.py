@@ -27,6 +27,11 @@ def test_without_flags_only_this_machine_can_connect(repo_root: Path) -> None:
     assert config.models_dir == repo_root / "models"
     assert config.checkpoint_dirs == (repo_root / "models" / "Stable-diffusion",)
     assert config.settings_file == repo_root / "config.json"
+    assert config.lora_dirs == (repo_root / "models" / "Lora",)
+    assert config.embeddings_dirs == (repo_root / "embeddings", repo_root / "models" / "embeddings")
+    assert config.vae_dirs == (repo_root / "models" / "VAE",)
+    assert config.styles_files == (repo_root / "styles.csv",)
+    assert config.api_credentials == ()
     assert config.half
     assert config.half_vae
     assert config.memory_mode == "normal"
@@ -51,18 +56,26 @@ def test_given_credentials_are_kept_and_nothing_is_made_up() -> None:
     assert "se:cret" not in repr(config)
 
 
+def test_the_api_may_have_credentials_of_its_own() -> None:
+    config = parse("--api", "--api-auth", "ann:se:cret, bob:b")
+    assert config.api_credentials == (("ann", "se:cret"), ("bob", "b"))
+    assert config.credentials == ()
+    assert "se:cret" not in repr(config)
+
+
 def test_credentials_are_read_from_a_file_too(tmp_path: Path) -> None:
     (tmp_path / "users.txt").write_text("ann:one\nbob:two,\n\ncid:three\n")
     config = parse("--data-dir", str(tmp_path), "--gradio-auth-path", "users.txt", "--gradio-auth", "ann:first")
     assert dict(config.credentials) == {"ann": "first", "bob": "two", "cid": "three"}
 
 
+@pytest.mark.parametrize("flag", ["--gradio-auth", "--api-auth"])
 @pytest.mark.parametrize("text", ["", "ann", "ann:", ":secret", "ann:secret,bob", "ann:secret,ann:other"])
 def test_malformed_credentials_are_refused_without_repeating_them(
-    text: str, capsys: pytest.CaptureFixture[str]
+    flag: str, text: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    message = refusal(capsys, "--gradio-auth", text)
-    assert "--gradio-auth" in message
+    message = refusal(capsys, flag, text)
+    assert flag in message
     assert "secret" not in message
 
 
@@ -94,6 +107,11 @@ def test_a_bad_port_is_refused(value: str, capsys: pytest.CaptureFixture[str]) -
         (("--use-cpu", "interrogate"), "--use-cpu", "interrogate"),
         (("--models-dir", "nowhere"), "--models-dir", "nowhere"),
         (("--ckpt-dir", "nowhere"), "--ckpt-dir", "nowhere"),
+        (("--lora-dir", "nowhere"), "--lora-dir", "nowhere"),
+        (("--embeddings-dir", "nowhere"), "--embeddings-dir", "nowhere"),
+        (("--vae-dir", "nowhere"), "--vae-dir", "nowhere"),
+        (("--styles-file", "sty*/a.csv"), "--styles-file", "sty*/a.csv"),
+        (("--styles-file", "."), "--styles-file", "'.'"),
         (("--ckpt", "nothing.safetensors"), "--ckpt", "nothing.safetensors"),
         (("--xformers",), "--xformers", "--help"),
         (("surprise",), "surprise", "--help"),
@@ -121,6 +139,25 @@ def test_relative_paths_start_at_the_data_folder(tmp_path: Path) -> None:
     assert config.checkpoint_dirs == (tmp_path / "models" / "Stable-diffusion", tmp_path / "more")
     assert config.settings_file == tmp_path / "mine.json"
     assert config.checkpoint == tmp_path / "more" / "one.safetensors"
+
+
+def test_more_folders_come_behind_the_first_ones(tmp_path: Path) -> None:
+    for name in ("models", "one", "two"):
+        (tmp_path / name).mkdir()
+    flags = [f"--{kind}-dir={name}" for kind in ("lora", "embeddings", "vae") for name in ("one", "two")]
+    config = parse("--data-dir", str(tmp_path), "--models-dir", str(tmp_path / "models"), *flags)
+    more = (tmp_path / "one", tmp_path / "two")
+    assert config.lora_dirs == (tmp_path / "models" / "Lora", *more)
+    assert config.embeddings_dirs == (tmp_path / "embeddings", tmp_path / "models" / "embeddings", *more)
+    assert config.vae_dirs == (tmp_path / "models" / "VAE", *more)
+
+
+def test_styles_may_come_from_several_files_with_wildcards_in_their_names(tmp_path: Path) -> None:
+    data_dir = tmp_path / "[data]"
+    config = parse(
+        "--data-dir", str(data_dir), "--styles-file", "sub/a*.csv", "--styles-file", "b.csv", "--styles-file", "b.csv"
+    )
+    assert config.styles_files == (data_dir / "sub" / "a*.csv", data_dir / "b.csv")
 
 
 def test_a_checkpoint_is_found_by_its_name_in_a_checkpoint_folder(tmp_path: Path) -> None:
@@ -205,6 +242,10 @@ def test_every_flag_has_help() -> None:
         assert action.help, action.option_strings
         assert action.option_strings[0] in text
     assert re.search(r"launch\.py generate .*\n\s+launch\.py doctor", text)
+
+
+def test_the_help_says_that_the_api_is_always_there() -> None:
+    assert re.search(r"--api\s[^-]*always\s+served", build_parser().format_help())
 
 
 def test_the_config_cannot_be_changed() -> None:

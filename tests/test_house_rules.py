@@ -9,7 +9,9 @@ import pytest
 
 LONGEST_FILE = 500
 LONGEST_FUNCTION = 60
-SKIPPED_FOLDERS = {".git", ".venv", "extensions", "outputs", "starter-training", "node_modules", "__pycache__"}
+SKIPPED_FOLDERS = {
+    ".git", ".venv", ".hypothesis", "extensions", "outputs", "starter-training", "node_modules", "__pycache__",
+}  # fmt: skip
 TEXT_SUFFIXES = {".py", ".md", ".toml", ".txt", ".js", ".css", ".html", ".json", ".sh", ".yml", ".cfg", ""}
 LARGEST_TEXT = 300_000
 # Folders that belong to one developer's machine and not to a clone. Put together here so as not to name them.

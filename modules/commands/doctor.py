@@ -26,12 +26,12 @@ from modules.core.request import GenerationRequest
 from modules.core.result import GeneratedImage
 from modules.jobs.cancel import RunCancel
 from modules.library.catalog import STARTER_NAME, CheckpointCatalog
-from modules.library.choices import open_catalog
+from modules.library.files import ModelFiles
 
 logger = logging.getLogger(__name__)
 
 State = Literal["ok", "warn", "fail"]
-EngineMaker = Callable[[AppConfig, CheckpointCatalog], Engine]
+EngineMaker = Callable[[AppConfig, ModelFiles], Engine]
 
 GIB = 2**30
 LITTLE_SPACE = 10 * GIB
@@ -82,9 +82,9 @@ def examine(config: AppConfig, make_engine: EngineMaker | None = None) -> Iterat
     yield Check("Python", "ok", f"{platform.python_version()} at {sys.executable}")
     yield from check_torch(config)
     yield from check_folders(config)
-    catalog = open_catalog(config)
-    yield from check_models(catalog)
-    yield check_generation(config, catalog, make_engine)
+    files = ModelFiles.of(config)
+    yield from check_models(files.checkpoints)
+    yield check_generation(config, files, make_engine)
 
 
 def check_torch(config: AppConfig) -> Iterator[Check]:
@@ -182,15 +182,15 @@ def check_models(catalog: CheckpointCatalog) -> Iterator[Check]:
             yield Check(f"model {entry.name}", "warn", f"cannot be used: {entry.reason}", mend)
 
 
-def check_generation(config: AppConfig, catalog: CheckpointCatalog, make_engine: EngineMaker | None) -> Check:
+def check_generation(config: AppConfig, files: ModelFiles, make_engine: EngineMaker | None) -> Check:
     """Make one tiny real picture with the starter model."""
     name = "a picture"
     try:
-        checkpoint = catalog.find(STARTER_NAME)
+        checkpoint = files.checkpoints.find(STARTER_NAME)
         make = make_engine or importlib.import_module("modules.engine.service").create_engine
         sink = TrialSink()
         started = time.monotonic()
-        engine = make(config, catalog)
+        engine = make(config, files)
         loaded = time.monotonic()
         engine.generate(GenerationRequest.checked({**TRIAL, "checkpoint": checkpoint.title}), sink, RunCancel())
         ended = time.monotonic()

@@ -21,8 +21,9 @@ from modules.core.result import GeneratedImage
 from modules.gallery.saving import encode_png, storage_errors, write_whole
 from modules.jobs.cancel import RunCancel
 from modules.jobs.progress import ProgressMeter
-from modules.library.catalog import CheckpointCatalog
-from modules.library.choices import Choices, default_checkpoint, open_catalog
+from modules.library.choices import Choices, default_checkpoint
+from modules.library.files import ModelFiles
+from modules.settings.schema import parameter_values
 from modules.settings.store import SettingsStore
 
 logger = logging.getLogger(__name__)
@@ -32,7 +33,7 @@ TELL_EVERY_SECONDS = 2.0
 WRONG = 2
 """Exit code for everything that went wrong and that a message explains."""
 
-EngineMaker = Callable[[AppConfig, CheckpointCatalog], Engine]
+EngineMaker = Callable[[AppConfig, ModelFiles], Engine]
 
 
 def main(argv: Sequence[str], make_engine: EngineMaker | None = None) -> int:
@@ -42,11 +43,11 @@ def main(argv: Sequence[str], make_engine: EngineMaker | None = None) -> int:
     try:
         target = Target(flags.output)
         config = config_from(flags)
-        catalog = open_catalog(config)
-        request = read_request(flags, SettingsStore(config.settings_file), catalog)
+        files = ModelFiles.of(config)
+        request = read_request(flags, SettingsStore(config.settings_file), files)
         target.prepare(request)
         make = make_engine or importlib.import_module("modules.engine.service").create_engine
-        make(config, catalog).generate(request, FileSink(request, target), RunCancel())
+        make(config, files).generate(request, FileSink(request, target), RunCancel())
     except InvalidRequest as error:
         logger.error("%s", " ".join(_with_flag(problem) for problem in error.problems))
         return WRONG
@@ -70,29 +71,35 @@ def build_parser() -> argparse.ArgumentParser:
         help="a .png file (several pictures: FILE-1.png, FILE-2.png, …) or a folder",
     )  # fmt: skip
     for parameter in PARAMETERS.values():
-        if parameter.flags:
+        if parameter.flags and parameter.kind == "flag":
+            parser.add_argument(*parameter.flags, dest=parameter.name, action="store_const", const=True,
+                                help=parameter.help)  # fmt: skip
+        elif parameter.flags:
             parser.add_argument(*parameter.flags, dest=parameter.name, metavar="VALUE", help=parameter.help)
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="NAME=VALUE", dest="assignments",
+        help="any other parameter by its name in core/parameters.py, such as s_churn=2; may be given often",
+    )  # fmt: skip
     add_server_flags(parser)
     return parser
 
 
 def read_request(
-    flags: argparse.Namespace, settings: SettingsStore, catalog: CheckpointCatalog
+    flags: argparse.Namespace, settings: SettingsStore, files: ModelFiles
 ) -> GenerationRequest:
     """Return the request that the flags and, where they are silent, the settings ask for, with a fixed seed.
 
     Raises InvalidRequest and ModelUnavailable.
     """
     given = {name: getattr(flags, name) for name in PARAMETERS if getattr(flags, name, None) is not None}
+    for assignment in flags.assignments:
+        name, _, value = assignment.partition("=")
+        given[name] = value
+    catalog = files.checkpoints
     checkpoint = catalog.find(given.get("checkpoint") or default_checkpoint(settings, catalog))
-    defaults = {
-        "width": checkpoint.native_size,
-        "height": checkpoint.native_size,
-        "clip_skip": settings.get("CLIP_stop_at_last_layers"),
-        "noise_source": settings.get("randn_source"),
-    }
-    values = {**defaults, **given, "checkpoint": checkpoint.title}
-    return GenerationRequest.checked(values, Choices(catalog)).with_fixed_seed()
+    size = {"width": checkpoint.native_size, "height": checkpoint.native_size}
+    values = {**size, **parameter_values(settings.all()), **given, "checkpoint": checkpoint.title}
+    return GenerationRequest.checked(values, Choices(files.checkpoints, vaes=files.vaes)).with_fixed_seed()
 
 
 class Target:

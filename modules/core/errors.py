@@ -3,6 +3,7 @@
 EaselError
 ├── InvalidRequest      a field of a request is out of range; carries one FieldProblem per field
 ├── ModelUnavailable    a checkpoint is missing, broken, truncated or of a family that is not supported
+├── NetworkUnavailable  a LoRA or an embedding is broken, of an unknown kind or made for another model
 ├── StorageFailed       a file could not be written: disk full, folder read-only, path gone
 ├── DataFolderInUse     another server already works on this data folder
 ├── JobNotFound         no job of that id
@@ -45,6 +46,10 @@ class InvalidRequest(EaselError):
 
 class ModelUnavailable(EaselError):
     """A checkpoint that cannot be used, with the reason in plain words."""
+
+
+class NetworkUnavailable(EaselError):
+    """A LoRA or an embedding that cannot be used; the text names the file and the reason."""
 
 
 class StorageFailed(EaselError):

@@ -53,4 +53,11 @@ class ImageDone:
     index: int
 
 
-Event = ModelLoading | ModelReady | StepDone | PreviewReady | ImageDone
+@dataclass(frozen=True, slots=True)
+class Remark:
+    """Something that the user should know of the pictures that are made, such as a network that was not found."""
+
+    text: str
+
+
+Event = ModelLoading | ModelReady | StepDone | PreviewReady | ImageDone | Remark

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Any, Protocol
 
 from modules.core.events import Event
 from modules.core.request import GenerationRequest
@@ -50,6 +50,9 @@ class Engine(Protocol):
 
     def preload(self, checkpoint: str, sink: RunSink) -> None:
         """Load a checkpoint now, so that the next run starts at once. Raises ModelUnavailable."""
+
+    def inspect(self, request: GenerationRequest, field: str) -> dict[str, Any]:
+        """Return how the prompt in the field of that name is understood, as plain JSON-able values."""
 
     def count_tokens(self, text: str) -> tuple[int, int]:
         """Return how many tokens `text` has and the length of the chunks that it will fill (75, 150, …)."""

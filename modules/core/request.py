@@ -3,21 +3,35 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Protocol, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from modules.core.errors import FieldProblem, InvalidRequest
-from modules.core.parameters import PARAMETERS, RANDOM_SEED, FieldError
+from modules.core.parameter import RANDOM_SEED, FieldError
+from modules.core.parameters import NO_REFINER, PARAMETERS
 
 LARGEST_RANDOM_SEED = 4_294_967_294
+SMALLEST_MODEL_SIGMA = 0.03
+"""The smallest sigma of a model that was given none, rounded up: a largest sigma must lie above it."""
+LARGEST_SIDE = int(PARAMETERS["width"].maximum)
+
+HIRES_FIELDS = (
+    "denoising_strength", "hr_upscaler", "hr_second_pass_steps", "hr_scale", "hr_resize_x", "hr_resize_y",
+    "hr_checkpoint", "hr_sampler", "hr_scheduler", "hr_prompt", "hr_negative_prompt", "firstpass_image",
+    "hires_refiner_pass", "hires_first_networks", "extra_noise",
+)  # fmt: skip
+"""What acts only with `enable_hr`."""
+REFINER_FIELDS = ("refiner_checkpoint", "refiner_switch_at", "hires_refiner_pass", "refiner_by_steps")
+"""What acts only with a refiner."""
 
 
 class GenerationRequest(BaseModel):
     """One txt2img request; `core/parameters.py` documents every field, its range and its default.
 
-    Build it with `GenerationRequest.checked(values)`, which reports all wrong fields at once.
+    Build it with `GenerationRequest.checked(values)`, which reports all wrong fields at once. `unwritten` names
+    parameters that are left out of the infotext: A1111's API has fields that act without being recorded.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -33,9 +47,74 @@ class GenerationRequest(BaseModel):
     batch_size: int = 1
     cfg_scale: float = 7.0
     seed: int = RANDOM_SEED
+    subseed: int = RANDOM_SEED
+    subseed_strength: float = 0.0
+    seed_resize_from_w: int = 0
+    seed_resize_from_h: int = 0
     checkpoint: str = ""
+
+    enable_hr: bool = False
+    hr_upscaler: str = "Latent"
+    hr_second_pass_steps: int = 0
+    denoising_strength: float = 0.7
+    hr_scale: float = 2.0
+    hr_resize_x: int = 0
+    hr_resize_y: int = 0
+    hr_checkpoint: str = "Use same checkpoint"
+    hr_sampler: str = "Use same sampler"
+    hr_scheduler: str = "Use same scheduler"
+    hr_prompt: str = ""
+    hr_negative_prompt: str = ""
+    firstpass_image: str = ""
+    refiner_checkpoint: str = NO_REFINER
+    refiner_switch_at: float = 0.8
+    hires_refiner_pass: str = "second pass"
+    refiner_by_steps: bool = False
+    hires_first_networks: bool = False
+    extra_noise: float = 0.0
+
     clip_skip: int = 1
     noise_source: str = "GPU"
+    vae: str = "Automatic"
+    tiling: bool = False
+    disable_networks: bool = False
+    emphasis: str = "Original"
+    comma_backtrack: int = 20
+    comments: bool = True
+    old_prompt_editing: bool = False
+
+    eta: float = 1.0
+    eta_ddim: float = 0.0
+    s_churn: float = 0.0
+    s_tmin: float = 0.0
+    s_tmax: float = 0.0
+    s_noise: float = 1.0
+    sigma_min: float = 0.0
+    sigma_max: float = 0.0
+    rho: float = 0.0
+    ensd: int = 0
+    discard_penultimate: bool = False
+    sgm_noise_multiplier: bool = False
+    unipc_variant: str = "bh1"
+    unipc_skip_type: str = "time_uniform"
+    unipc_order: int = 3
+    unipc_lower_order_final: bool = True
+    beta_alpha: float = 0.6
+    beta_beta: float = 0.6
+    noise_schedule: str = "Default"
+
+    cfg_rescale: float = 0.0
+    ngms: float = 0.0
+    ngms_all: bool = False
+    skip_early_cfg: float = 0.0
+    pad_conds: bool = False
+    pad_conds_v0: bool = False
+    downcast_alphas: bool = False
+    old_karras_sigmas: bool = False
+    shared_brownian: bool = False
+    quantize: bool = False
+
+    unwritten: tuple[str, ...] = ()
 
     @model_validator(mode="before")
     @classmethod
@@ -46,6 +125,9 @@ class GenerationRequest(BaseModel):
         parsed: dict[str, Any] = {}
         problems: list[FieldProblem] = []
         for name, value in values.items():
+            if name == "unwritten":
+                parsed[name] = value
+                continue
             parameter = PARAMETERS.get(name)
             if parameter is None:
                 known = ", ".join(PARAMETERS)
@@ -69,6 +151,7 @@ class GenerationRequest(BaseModel):
         problems: list[FieldProblem] = []
         try:
             request = cls.model_validate(values)
+            problems.extend(_contradictions(request))
         except InvalidRequest as error:
             problems.extend(error.problems)
         except ValidationError as error:
@@ -85,14 +168,57 @@ class GenerationRequest(BaseModel):
         return self.batch_count * self.batch_size
 
     def image_seed(self, index: int) -> int:
-        """Return the seed of picture `index` (0-based, over all batches)."""
-        return self.seed + index
+        """Return the seed of picture `index` (0-based, over all batches).
+
+        With a variation seed all pictures have the same seed and the variation seed moves on instead, as in A1111.
+        """
+        return self.seed if self.subseed_strength else self.seed + index
+
+    def image_subseed(self, index: int) -> int:
+        """Return the variation seed of picture `index`."""
+        return self.subseed + index
+
+    def seed_size(self) -> tuple[int, int] | None:
+        """Return the width and height in pixels that the seed's composition is taken from; None: the picture's own."""
+        width, height = self.seed_resize_from_w, self.seed_resize_from_h
+        return (width, height) if width > 0 and height > 0 else None
+
+    def refines(self) -> bool:
+        """Say whether a second checkpoint takes over near the end."""
+        return self.refiner_checkpoint not in ("", NO_REFINER)
+
+    def hires_size(self) -> tuple[int, int]:
+        """Return the width and height in pixels of the second pass's picture."""
+        width, height = self.hr_resize_x, self.hr_resize_y
+        if not width and not height:
+            return int(self.width * self.hr_scale), int(self.height * self.hr_scale)
+        return width or height * self.width // self.height, height or width * self.height // self.width
 
     def with_fixed_seed(self) -> Self:
         """Return the request with -1 replaced by a random seed, so that a queued job can be repeated exactly."""
-        if self.seed != RANDOM_SEED:
-            return self
-        return self.model_copy(update={"seed": random.SystemRandom().randrange(LARGEST_RANDOM_SEED)})
+        fresh = {
+            name: random.SystemRandom().randrange(LARGEST_RANDOM_SEED)
+            for name, value in (("seed", self.seed), ("subseed", self.subseed))
+            if value == RANDOM_SEED and (name == "seed" or self.subseed_strength)
+        }
+        return self.model_copy(update=fresh)
+
+    def effective(self) -> Self:
+        """Return the request with every field that has no effect on the pictures at its default."""
+        idle: set[str] = set()
+        if not self.enable_hr:
+            idle.update(HIRES_FIELDS)
+        elif self.hr_resize_x or self.hr_resize_y:
+            idle.add("hr_scale")
+        if not self.refines():
+            idle.update(REFINER_FIELDS)
+        if not self.subseed_strength:
+            idle.add("subseed")
+        if self.seed_size() is None:
+            idle.update(("seed_resize_from_w", "seed_resize_from_h"))
+        if not self.ngms:
+            idle.add("ngms_all")
+        return self.model_copy(update={name: PARAMETERS[name].default for name in idle})
 
 
 class ChoiceLists(Protocol):
@@ -105,13 +231,26 @@ class ChoiceLists(Protocol):
         """Say whether `value` is one of the names or a known alias of one."""
 
 
-def _unknown_names(values: Mapping[str, object], lists: ChoiceLists) -> list[FieldProblem]:
-    problems = []
+def _unknown_names(values: Mapping[str, object], lists: ChoiceLists) -> Iterator[FieldProblem]:
     for name, parameter in PARAMETERS.items():
         value = values.get(name, parameter.default)
-        if parameter.choices is None or not isinstance(value, str) or lists.accepts(parameter.choices, value):
+        if not isinstance(parameter.choices, str) or not isinstance(value, str) or value in parameter.besides:
             continue
-        names = list(lists.names(parameter.choices))
+        if lists.accepts(parameter.choices, value):
+            continue
+        names = [*parameter.besides, *lists.names(parameter.choices)]
         allowed = "one of " + ", ".join(names) if names else "nothing: none was found"
-        problems.append(FieldProblem(name, parameter.label, parameter.problem(value).value, allowed))
-    return problems
+        yield FieldProblem(name, parameter.label, parameter.problem(value).value, allowed)
+
+
+def _contradictions(request: GenerationRequest) -> Iterator[FieldProblem]:
+    """Yield what is wrong with values that are each allowed but not together."""
+    smallest = request.sigma_min or SMALLEST_MODEL_SIGMA
+    if 0 < request.sigma_max <= smallest:
+        label = PARAMETERS["sigma_max"].label
+        yield FieldProblem("sigma_max", label, f"{request.sigma_max:g}", f"0, or more than {smallest:g} (sigma min)")
+    if request.enable_hr and max(request.hires_size()) > LARGEST_SIDE:
+        width, height = request.hires_size()
+        field = "hr_resize_x" if request.hr_resize_x or request.hr_resize_y else "hr_scale"
+        allowed = f"at most {LARGEST_SIDE} pixels a side in the second pass"
+        yield FieldProblem(field, PARAMETERS[field].label, f"{width} x {height} pixels", allowed)

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
-from modules.engine.families import ModelBundle
+from modules.engine.families import VELOCITY, ModelBundle
 from modules.engine.text import EncodedPrompt
-from modules.sampling.denoisers import EpsilonDenoiser
-from modules.sampling.guidance import classifier_free
+from modules.sampling.denoisers import EpsilonDenoiser, NoiseLevels, VelocityDenoiser
+from modules.sampling.guidance import classifier_free, rescaled_x0, skips_unconditional
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,40 +27,130 @@ class Part:
 class Conditioning:
     """What the U-Net attends to, for one batch.
 
-    `negative` is None where it would have no effect: with one part of weight 1 at a CFG scale of 1.
+    `negative` is None where it would have no effect: with one part of weight 1 at a CFG scale of 1. `empty`: an empty
+    prompt's chunk, (77, width), with which shorter prompts are filled up.
     """
 
     positive: tuple[Part, ...]
     negative: EncodedPrompt | None
+    empty: Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Guidance:
+    """How the prompts' predictions are joined.
+
+    `scale`: CFG scale. `rescale`: 0 to 1, see `sampling.guidance.rescaled_x0`. `skip_early`, `ngms` (a sigma) and
+    `ngms_all` leave the negative prompt out of some calls; `calls`: how many there will be. `pad`: fill the shorter
+    prompt up with empty chunks, `pad_v0`: repeat its last vector, or cut. `steps_by_timestep`: `ngms` is compared with
+    timesteps, as A1111's timestep samplers do. `quantize`: round every noise level to a trained one.
+    """
+
     scale: float
+    calls: int
+    rescale: float = 0.0
+    skip_early: float = 0.0
+    ngms: float = 0.0
+    ngms_all: bool = False
+    pad: bool = False
+    pad_v0: bool = False
+    steps_by_timestep: bool = False
+    quantize: bool = False
+    needs_unconditional: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """A network and what it attends to: what a refiner replaces in the middle of a run."""
+
+    bundle: ModelBundle
+    levels: NoiseLevels
+    conditioning: Conditioning
+
+
+class Handover(Protocol):
+    """Decides when another model takes over."""
+
+    def __call__(self, call: int, sigma: float) -> Model | None:
+        """Return the model that takes over before the `call`-th call (from 0) at `sigma`, None to go on as before."""
 
 
 class GuidedDenoiser:
-    """The model as the solvers see it: noisy latents in, x0 with guidance out. Counts its calls, for one run only."""
+    """The model as the solvers see it: noisy latents in, x0 with guidance out. Counts its calls, for one run only.
 
-    def __init__(self, bundle: ModelBundle, conditioning: Conditioning, before_call: Callable[[], None]) -> None:
+    `unconditional` is the negative prompt's x0 of the last call; `acted` names the parameters of guidance that had an
+    effect so far.
+    """
+
+    def __init__(
+        self, model: Model, guidance: Guidance, before_call: Callable[[], None], handover: Handover | None = None
+    ) -> None:
         """Call `before_call` before every call of the model; it raises to end the run."""
-        self.bundle = bundle
-        self.conditioning = conditioning
+        self.model = model
+        self.guidance = guidance
         self.before_call = before_call
+        self.handover = handover
         self.calls = 0
+        self.acted: set[str] = set()
+        self.unconditional: Tensor | None = None
 
     def __call__(self, x: Tensor, sigma: Tensor) -> Tensor:
         """Return x0, shaped like `x`: (batch, channels, rows, columns), float32; `sigma`: (batch,)."""
         self.before_call()
-        parts = self.conditioning.positive
+        level = float(sigma.max())
+        if self.handover is not None:
+            self.model = self.handover(self.calls, level) or self.model
+        parts = self.model.conditioning.positive
         contexts = _of_one_length([part.prompt.at(self.calls) for part in parts])
-        negative = self.conditioning.negative.at(self.calls) if self.conditioning.negative is not None else None
+        negative = self._negative(level)
         self.calls += 1
         if negative is None:
-            return self._estimates(x, sigma, contexts)[0]
+            conditionals = self._estimates(x, sigma, contexts)
+            self.unconditional = conditionals[0]
+        else:
+            conditionals, self.unconditional = self._both(x, sigma, contexts, negative)
+        weights = [part.weight for part in parts]
+        if negative is None and weights == [1.0]:
+            return conditionals[0]
+        guided = classifier_free(conditionals, weights, self.unconditional, self.guidance.scale)
+        if not self.guidance.rescale:
+            return guided
+        spread = sigma.view(-1, 1, 1, 1)
+        anchor = x / (spread**2 + 1) if self.model.bundle.prediction == VELOCITY else x
+        return rescaled_x0(guided, conditionals[0], self.guidance.rescale, anchor)
+
+    def _negative(self, sigma: float) -> Tensor | None:
+        """Return what the unconditional prediction attends to, or None where this call does without."""
+        negative, rules = self.model.conditioning.negative, self.guidance
+        if negative is None:
+            return None
+        if rules.needs_unconditional:
+            return negative.at(self.calls)
+        early = rules.skip_early != 0 and self.calls / rules.calls <= rules.skip_early
+        level = float(self.model.levels.timestep_at(torch.tensor([sigma]))) if rules.steps_by_timestep else sigma
+        if not skips_unconditional(self.calls, rules.calls, level, rules.skip_early, rules.ngms, rules.ngms_all):
+            return negative.at(self.calls)
+        self.acted.update(("skip_early_cfg",) if early else ("ngms", "ngms_all"))
+        return None
+
+    def _both(
+        self, x: Tensor, sigma: Tensor, contexts: Sequence[Tensor], negative: Tensor
+    ) -> tuple[list[Tensor], Tensor]:
+        """Return the x0 of each of `contexts` and that of `negative`, from one call of the U-Net where they fit."""
+        if negative.shape != contexts[0].shape and self.guidance.pad_v0:
+            negative = _fitted(negative, contexts[0].shape[0])
+            self.acted.add("pad_conds_v0")
+        elif negative.shape != contexts[0].shape and self.guidance.pad:
+            empty = self.model.conditioning.empty
+            longest = max(negative.shape[0], contexts[0].shape[0])
+            contexts = [_filled(context, longest, empty) for context in contexts]
+            negative = _filled(negative, longest, empty)
+            self.acted.add("pad_conds")
         if negative.shape == contexts[0].shape:
             *conditionals, unconditional = self._estimates(x, sigma, [*contexts, negative])
-        else:
-            conditionals = self._estimates(x, sigma, contexts)
-            (unconditional,) = self._estimates(x, sigma, [negative])
-        weights = [part.weight for part in parts]
-        return classifier_free(conditionals, weights, unconditional, self.conditioning.scale)
+            return conditionals, unconditional
+        conditionals = self._estimates(x, sigma, contexts)
+        return conditionals, self._estimates(x, sigma, [negative])[0]
 
     def _estimates(self, x: Tensor, sigma: Tensor, contexts: Sequence[Tensor]) -> list[Tensor]:
         """Return x0 for each of `contexts`, which are of one length, from one call of the U-Net."""
@@ -68,16 +159,31 @@ class GuidedDenoiser:
         return list(self._estimate(x.repeat(count, 1, 1, 1), sigma.repeat(count), context).chunk(count))
 
     def _estimate(self, x: Tensor, sigma: Tensor, context: Tensor) -> Tensor:
-        def network(scaled: Tensor, timestep: Tensor) -> Tensor:
-            epsilon: Tensor = self.bundle.unet(
-                scaled.to(self.bundle.plan.dtype), timestep, encoder_hidden_states=context, return_dict=False
-            )[0]
-            return epsilon.float()
+        bundle = self.model.bundle
 
-        return EpsilonDenoiser(network, self.bundle.levels)(x, sigma)
+        def network(scaled: Tensor, timestep: Tensor) -> Tensor:
+            prediction: Tensor = bundle.unet(
+                scaled.to(bundle.plan.dtype), timestep, encoder_hidden_states=context, return_dict=False
+            )[0]
+            return prediction.float()
+
+        kind = VelocityDenoiser if bundle.prediction == VELOCITY else EpsilonDenoiser
+        return kind(network, self.model.levels, quantize=self.guidance.quantize)(x, sigma)
 
 
 def _of_one_length(contexts: Sequence[Tensor]) -> list[Tensor]:
     """Return the contexts, (tokens, width) each, as long as the longest by repeating the last vector, as in A1111."""
     longest = max(context.shape[0] for context in contexts)
-    return [torch.cat([context, context[-1:].expand(longest - context.shape[0], -1)]) for context in contexts]
+    return [_fitted(context, longest) for context in contexts]
+
+
+def _fitted(context: Tensor, length: int) -> Tensor:
+    """Return `context` cut to `length` vectors, or with its last one repeated."""
+    missing = length - context.shape[0]
+    return context[:length] if missing <= 0 else torch.cat([context, context[-1:].expand(missing, -1)])
+
+
+def _filled(context: Tensor, length: int, empty: Tensor) -> Tensor:
+    """Return `context` with empty chunks behind it, `length` vectors in all; both are whole numbers of chunks."""
+    missing = (length - context.shape[0]) // empty.shape[0]
+    return torch.cat([context, *[empty] * missing])

@@ -16,6 +16,8 @@ from modules.library.identify import SD1_FAMILY
 from modules.sampling.denoisers import NoiseLevels
 
 CONFIGS = Path(__file__).parent / "configs"
+EPSILON = "epsilon"
+VELOCITY = "v_prediction"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +53,12 @@ FAMILIES: Mapping[str, Family] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class ModelBundle:
-    """The parts of one checkpoint, ready to work, and where they are held."""
+    """The parts of one checkpoint, ready to work, and where they are held.
+
+    `vae` may be exchanged for another file's. `prediction`: "epsilon" or "v_prediction".
+    """
 
     entry: CheckpointEntry
     family: Family
@@ -64,6 +69,7 @@ class ModelBundle:
     tokenizer: CLIPTokenizer
     levels: NoiseLevels
     residency: Residency
+    prediction: str = EPSILON
 
     @property
     def latent_scale(self) -> float:
@@ -84,3 +90,4 @@ class RawParts:
     tensors: Mapping[str, Mapping[str, Tensor]]
     alphas_cumprod: Tensor | None
     tokenizer: Path
+    prediction: str = EPSILON

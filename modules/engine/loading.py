@@ -15,8 +15,8 @@ from torch import Tensor
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
 from modules.core.errors import ModelUnavailable
-from modules.engine.families import FAMILIES, Family, ModelBundle, RawParts
-from modules.engine.ldm_keys import plain_text_names, text_tensors, unet_tensors, vae_tensors
+from modules.engine.families import EPSILON, FAMILIES, VELOCITY, Family, ModelBundle, RawParts
+from modules.engine.ldm_keys import VAE_PREFIX, plain_text_names, text_tensors, unet_tensors, vae_tensors
 from modules.engine.memory import DevicePlan, Residency
 from modules.library.catalog import CheckpointEntry
 from modules.library.identify import Unusable, components_of, folder_weights
@@ -29,6 +29,8 @@ Progress = Callable[[float, str], None]
 PARTS = ("unet", "vae", "text_encoder")
 _READING_SHARE = 0.7
 _ALPHAS = "alphas_cumprod"
+_VELOCITY_MARK = "v_pred"
+"""An empty tensor of this name tells that a single file's model predicts v."""
 
 
 def load_bundle(entry: CheckpointEntry, plan: DevicePlan, progress: Progress) -> ModelBundle:
@@ -51,7 +53,20 @@ def load_bundle(entry: CheckpointEntry, plan: DevicePlan, progress: Progress) ->
     levels = NoiseLevels(raw.alphas_cumprod) if raw.alphas_cumprod is not None else NoiseLevels.scaled_linear()
     residency = Residency(plan, (unet, vae, text_encoder), streamed=unet)
     progress(1.0, "ready")
-    return ModelBundle(entry, family, plan, unet, vae, text_encoder, tokenizer, levels, residency)
+    return ModelBundle(entry, family, plan, unet, vae, text_encoder, tokenizer, levels, residency, raw.prediction)
+
+
+def load_vae(path: Path, family: Family, plan: DevicePlan) -> AutoencoderKL:
+    """Return the VAE of a file of its own, in either layout. Raises ModelUnavailable with the reason."""
+    try:
+        config = json.loads((family.configs / "vae.json").read_text(encoding="utf-8"))
+        raw = _read_tensors(path, lambda fraction, stage: None, 0.0, 1.0)
+        bare = {name if name.startswith(VAE_PREFIX) else VAE_PREFIX + name: tensor for name, tensor in raw.items()}
+        tensors = raw if "encoder.conv_norm_out.weight" in raw else vae_tensors(bare, config)
+        vae = _built(lambda: AutoencoderKL.from_config(config), tensors, "VAE", plan.vae_dtype)
+    except (SafetensorError, OSError, ValueError, KeyError) as error:
+        raise ModelUnavailable(f"The VAE {path.name} cannot be used: {error}.") from error
+    return vae.to(memory_format=torch.channels_last) if plan.channels_last else vae
 
 
 def _read_folder(folder: Path, progress: Progress) -> RawParts:
@@ -61,7 +76,15 @@ def _read_folder(folder: Path, progress: Progress) -> RawParts:
         share = _READING_SHARE * number / len(PARTS)
         tensors[part] = _read_tensors(folder_weights(folder, part), progress, share, _READING_SHARE / len(PARTS))
     tensors["text_encoder"] = plain_text_names(tensors["text_encoder"])
-    return RawParts(configs, tensors, None, folder / "tokenizer")
+    return RawParts(configs, tensors, None, folder / "tokenizer", _prediction_of_folder(folder))
+
+
+def _prediction_of_folder(folder: Path) -> str:
+    """Return what the model predicts, as its scheduler's configuration says."""
+    path = folder / "scheduler" / "scheduler_config.json"
+    if not path.is_file():
+        return EPSILON
+    return str(json.loads(path.read_text(encoding="utf-8")).get("prediction_type", EPSILON))
 
 
 def _read_file(path: Path, family: Family, progress: Progress) -> RawParts:
@@ -74,7 +97,8 @@ def _read_file(path: Path, family: Family, progress: Progress) -> RawParts:
         "vae": vae_tensors(checkpoint, configs["vae"]),
         "text_encoder": text_tensors(checkpoint),
     }
-    return RawParts(configs, tensors, checkpoint.get(_ALPHAS), family.tokenizer)
+    prediction = VELOCITY if _VELOCITY_MARK in checkpoint else EPSILON
+    return RawParts(configs, tensors, checkpoint.get(_ALPHAS), family.tokenizer, prediction)
 
 
 def _read_tensors(path: Path, progress: Progress, start: float, share: float) -> dict[str, Tensor]:

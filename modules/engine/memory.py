@@ -73,6 +73,7 @@ class Residency:
         self.plan = plan
         self.parts = tuple(parts)
         self._streams = streamed if plan.mode == "low" else None
+        self._away = False
         for part in self.parts:
             part.to(plan.device if plan.mode == "normal" else "cpu")
         if self._streams is not None:
@@ -81,12 +82,37 @@ class Residency:
     @contextlib.contextmanager
     def using(self, part: nn.Module) -> Iterator[None]:
         """Have `part` on the device inside the block."""
-        if self.plan.mode != "normal" and part is not self._streams:
+        self.bring(part)
+        yield
+
+    def bring(self, part: nn.Module) -> None:
+        """Move `part` to the device; in the modes that save memory, the others away from it."""
+        if self.plan.mode == "normal":
+            if self._away:
+                self._move_all(self.plan.device)
+                self._away = False
+        elif part is not self._streams:
             for other in self.parts:
                 if other is not part and other is not self._streams:
                     other.to("cpu")
             part.to(self.plan.device)
-        yield
+
+    def leave(self) -> None:
+        """Move everything away from the device: another model works now."""
+        if self.plan.device.type != "cpu" and not self._away:
+            self._move_all(torch.device("cpu"))
+            self._away = True
+
+    def exchange(self, old: nn.Module, new: nn.Module) -> None:
+        """Hold `new` in the place of `old`, which is moved away from the device."""
+        self.parts = tuple(new if part is old else part for part in self.parts)
+        old.to("cpu")
+        new.to(self.plan.device if self.plan.mode == "normal" and not self._away else "cpu")
+
+    def _move_all(self, device: torch.device) -> None:
+        for part in self.parts:
+            if part is not self._streams:
+                part.to(device)
 
 
 @contextlib.contextmanager

@@ -2,90 +2,104 @@
 
 from __future__ import annotations
 
-import gc
 import logging
-import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
-import torch
+from PIL import Image
 from transformers import CLIPTokenizer
 
 from modules.cli import AppConfig
-from modules.core.errors import InvalidRequest
-from modules.core.events import ModelLoading, ModelReady
+from modules.core.errors import FieldProblem, InvalidRequest
 from modules.core.parameters import PARAMETERS
 from modules.core.ports import CancelToken, RunSink
 from modules.core.request import GenerationRequest
 from modules.core.result import GenerationResult
-from modules.engine.families import CONFIGS, ModelBundle
-from modules.engine.generate import Plan, Run, make_plan
-from modules.engine.loading import load_bundle
+from modules.engine.context import RunContext
+from modules.engine.families import CONFIGS
+from modules.engine.generate import PictureSource, Run
 from modules.engine.memory import DevicePlan, DeviceWishes, explaining_out_of_memory, plan_device
-from modules.engine.text import TextConditioner, vocabulary_of
-from modules.library.catalog import CheckpointCatalog
-from modules.prompts.chunks import count_tokens
+from modules.engine.models import ModelShelf
+from modules.engine.plan import Plan, make_plan
+from modules.engine.text import vocabulary_of
+from modules.library.files import ModelFiles
+from modules.prompts.chunks import EmbeddingName, count_tokens
+from modules.prompts.inspection import LORA_KINDS, InspectionRules, inspect_prompt
 from modules.prompts.schedule import Timeline
+from modules.prompts.tags import read_tags
+
+TEXT_WIDTH = 768
+"""Numbers per token vector of Stable Diffusion 1.x, whose tokens the page counts."""
 
 logger = logging.getLogger(__name__)
 
 
-class DiffusionEngine:
-    """Makes pictures with the checkpoints of a catalog, keeping the last one in memory."""
+def no_pictures(digest: str) -> Image.Image:
+    """Stand in for a store of pictures where there is none. Raises InvalidRequest."""
+    raise InvalidRequest([FieldProblem("firstpass_image", "First pass picture", digest, "a picture that was stored")])
 
-    def __init__(self, catalog: CheckpointCatalog, wishes: DeviceWishes | None = None) -> None:
-        self.catalog = catalog
-        self.plan: DevicePlan = plan_device(wishes or DeviceWishes())
-        self._bundle: ModelBundle | None = None
-        self._conditioner: TextConditioner | None = None
-        self._vocabulary = vocabulary_of(CLIPTokenizer.from_pretrained(CONFIGS / "clip_tokenizer"))
+
+@dataclass(frozen=True, slots=True)
+class EngineSettings:
+    """What the engine is built with: the device's part, how many checkpoints stay in memory, and stored pictures."""
+
+    wishes: DeviceWishes = field(default_factory=DeviceWishes)
+    keep_models: Callable[[], int] = lambda: 1
+    pictures: PictureSource = no_pictures
+
+
+class DiffusionEngine:
+    """Makes pictures with the checkpoints of a catalog, keeping the last ones in memory."""
+
+    def __init__(self, files: ModelFiles, settings: EngineSettings | None = None) -> None:
+        self.settings = settings or EngineSettings()
+        self.plan: DevicePlan = plan_device(self.settings.wishes)
+        self.shelf = ModelShelf(files, self.plan, self.settings.keep_models)
+        tokenizer = CLIPTokenizer.from_pretrained(CONFIGS / "clip_tokenizer")
+        self._vocabulary = vocabulary_of(tokenizer, self._embedding_names)
         logger.info("Pictures are made on %s in %s.", self.plan.device, self.plan.dtype)
 
     def generate(
         self, request: GenerationRequest, sink: RunSink, cancel: CancelToken, done: frozenset[int] = frozenset()
     ) -> GenerationResult:
         """Make the pictures of `request`; see `core.ports.Engine.generate`."""
-        plan = _checked_plan(request)
-        bundle, conditioner = self._loaded(request.checkpoint, sink)
+        context = RunContext(_checked_plan(request), self.shelf, sink, cancel)
         with explaining_out_of_memory():
-            return Run(plan, bundle, conditioner, sink, cancel, done).make_images()
+            return Run(context, self.settings.pictures, done).make_images()
 
     def preload(self, checkpoint: str, sink: RunSink) -> None:
         """Load a checkpoint now; see `core.ports.Engine.preload`."""
-        self._loaded(checkpoint, sink)
+        self.shelf.get(checkpoint, sink)
 
     def count_tokens(self, text: str) -> tuple[int, int]:
-        """Return the number of tokens of `text` and how many fit into its chunks."""
-        return count_tokens(text, self._vocabulary, Timeline(int(PARAMETERS["steps"].default)))
+        """Return the number of tokens of `text`, network tags left out, and how many fit into its chunks."""
+        return count_tokens(read_tags(text)[0], self._vocabulary, Timeline(int(PARAMETERS["steps"].default)))
 
-    def _loaded(self, checkpoint: str, sink: RunSink) -> tuple[ModelBundle, TextConditioner]:
-        entry = self.catalog.find(checkpoint)
-        bundle, conditioner = self._bundle, self._conditioner
-        if bundle is not None and conditioner is not None and bundle.entry.path == entry.path:
-            sink.publish(ModelReady(bundle.entry.title, 0.0))
-            return bundle, conditioner
-        self._unload()
-        started = time.monotonic()
-        sink.publish(ModelLoading(entry.title, 0.0, "computing the hash"))
-        entry = self.catalog.hashed(entry)
-        with explaining_out_of_memory():
-            bundle = load_bundle(
-                entry, self.plan, lambda fraction, stage: sink.publish(ModelLoading(entry.title, fraction, stage))
-            )
-        conditioner = TextConditioner(bundle)
-        self._bundle, self._conditioner = bundle, conditioner
-        seconds = time.monotonic() - started
-        logger.info("Checkpoint %s loaded in %.1f s.", entry.title, seconds)
-        sink.publish(ModelReady(entry.title, seconds))
-        return bundle, conditioner
+    def inspect(self, request: GenerationRequest, field: str) -> dict[str, Any]:
+        """Say how a prompt is understood; see `core.ports.Engine.inspect`."""
+        plan = _checked_plan(request)
+        text = plan.text_rules()
+        rules = InspectionRules(
+            self._vocabulary, plan.first.timeline, text.emphasis, text.backtrack, divides=field == "prompt"
+        )
+        return inspect_prompt(str(getattr(request, field)), rules, self._exists)
 
-    def _unload(self) -> None:
-        """Free the memory of the last checkpoint before the next one takes its own."""
-        self._bundle, self._conditioner = None, None
-        gc.collect()
-        if self.plan.device.type == "cuda":
-            torch.cuda.empty_cache()
+    def _embedding_names(self) -> Sequence[EmbeddingName]:
+        known = self.shelf.embeddings
+        return known.names(self._vocabulary.tokenize, TEXT_WIDTH) if known is not None else ()
+
+    def _exists(self, kind: str, name: str) -> bool:
+        loras = self.shelf.files.loras
+        return loras is not None and kind in LORA_KINDS and loras.find(name) is not None
 
 
-def create_engine(config: AppConfig, catalog: CheckpointCatalog) -> DiffusionEngine:
+def create_engine(
+    config: AppConfig,
+    files: ModelFiles,
+    keep_models: Callable[[], int] = lambda: 1,
+    pictures: PictureSource = no_pictures,
+) -> DiffusionEngine:
     """Return the engine on the device and in the precision that the command line asks for."""
     wishes = DeviceWishes(
         use_cpu=config.use_cpu,
@@ -94,7 +108,7 @@ def create_engine(config: AppConfig, catalog: CheckpointCatalog) -> DiffusionEng
         half_vae=config.half_vae,
         mode=config.memory_mode,
     )
-    return DiffusionEngine(catalog, wishes)
+    return DiffusionEngine(files, EngineSettings(wishes, keep_models, pictures))
 
 
 def _checked_plan(request: GenerationRequest) -> Plan:
@@ -103,5 +117,6 @@ def _checked_plan(request: GenerationRequest) -> Plan:
         return make_plan(request)
     except KeyError as error:
         name = error.args[0]
-        field = "scheduler" if name == request.scheduler else "sampler"
+        fields = ("scheduler", "hr_sampler", "hr_scheduler")
+        field = next((field for field in fields if getattr(request, field) == name), "sampler")
         raise InvalidRequest([PARAMETERS[field].problem(name)]) from error

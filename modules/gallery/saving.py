@@ -21,12 +21,13 @@ from filelock import FileLock, Timeout
 from PIL.PngImagePlugin import PngInfo
 
 from modules.core.errors import StorageFailed
-from modules.core.request import GenerationRequest
 from modules.core.result import GeneratedImage
 from modules.imaging.infotext import PNG_CHUNK
 
 logger = logging.getLogger(__name__)
 
+UNSAVED_FOLDER = "unsaved"
+"""Below outputs/: pictures that go when their job leaves the queue's list."""
 LOCK_SECONDS = 30.0
 """How long to wait for another process that saves at the same time; a save holds the lock for milliseconds."""
 LOCK_FILE = Path(".easel") / "pictures.lock"
@@ -57,15 +58,15 @@ class PictureStore:
         self._rules = rules
         self._today = today
 
-    def save(self, image: GeneratedImage, request: GenerationRequest, on_claim: Claim) -> Path:
-        """Write one picture and return its path.
+    def save(self, image: GeneratedImage, kept: bool, on_claim: Claim) -> Path:
+        """Write one picture and return its path; one that is not to be kept goes to a folder of its own.
 
         `on_claim` gets the final path and the file's sha256 before anything is written, so that whoever finds the
         claim later can tell whether the file got there. Raises StorageFailed naming the path and the reason.
         """
         rules = self._rules()
         content = encode_png(image, with_infotext=rules.infotext)
-        folder = self._outputs / rules.folder
+        folder = self._outputs / (rules.folder if kept else UNSAVED_FOLDER)
         if rules.folder_per_day:
             folder /= self._today().isoformat()
         with storage_errors(folder), self._locked():

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import time
+from typing import Any
 
 from modules.core.ports import CancelToken, Engine, RunSink
 from modules.core.request import GenerationRequest
@@ -39,6 +40,11 @@ class LocalPool:
         """Ask the engine, if there is one already."""
         engine = self._engine
         return None if engine is None else engine.count_tokens(text)
+
+    def inspect(self, request: GenerationRequest, field: str) -> dict[str, Any] | None:
+        """Ask the engine, if there is one already."""
+        engine = self._engine
+        return None if engine is None else engine.inspect(request, field)
 
     def _built_engine(self) -> Engine:
         if self._engine is None:

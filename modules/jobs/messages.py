@@ -60,9 +60,10 @@ class Announcer:
             "started": job.started,
             "finished": job.finished,
             "error": job.error,
-            "request": job.request.model_dump(),
+            "request": job.request.model_dump(mode="json"),
             "images": [self._image(image) for image in job.images],
             "image_count": job.request.image_count(),
+            "purpose": str(job.purpose),
         }
 
     def _announce(self, make_message: Callable[[], Message]) -> None:

@@ -38,6 +38,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             PRIMARY KEY (job, number)
         )""",
     ),
+    ("ALTER TABLE jobs ADD COLUMN purpose TEXT NOT NULL DEFAULT 'keep'",),
 )
 
 

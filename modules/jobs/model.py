@@ -24,6 +24,19 @@ class JobState(StrEnum):
     CANCELLED = "cancelled"
 
 
+class Purpose(StrEnum):
+    """What becomes of a job's pictures.
+
+    `keep`: they stay whatever becomes of the job. `unsaved`: they go when the job leaves the list. `handover`: they
+    are for a caller that waits for them, such as the API or a verification, who then removes the job; no page shows
+    it as its own.
+    """
+
+    KEEP = "keep"
+    UNSAVED = "unsaved"
+    HANDOVER = "handover"
+
+
 ENDED_STATES = (JobState.FINISHED, JobState.INTERRUPTED, JobState.FAILED, JobState.CANCELLED)
 
 
@@ -51,6 +64,7 @@ class Job:
     owner: str | None = None
     images: tuple[JobImage, ...] = ()
     skipped: tuple[int, ...] = ()
+    purpose: Purpose = Purpose.KEEP
 
     def done(self) -> frozenset[int]:
         """Return the indexes that need no more work: pictures on disk and pictures that the user skipped."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from modules.core.ports import CancelToken, Engine, RunSink
 from modules.core.request import GenerationRequest
@@ -19,8 +19,11 @@ Claim = Callable[[Path, str], None]
 class PictureSaver(Protocol):
     """Puts finished pictures on disk."""
 
-    def save(self, image: GeneratedImage, request: GenerationRequest, on_claim: Claim) -> Path:
-        """Write one picture, all of it or nothing, and return its path. Raises StorageFailed."""
+    def save(self, image: GeneratedImage, kept: bool, on_claim: Claim) -> Path:
+        """Write one picture, all of it or nothing, and return its path. Raises StorageFailed.
+
+        `kept`: to where the user's pictures are; else to where those are that will go again.
+        """
 
     def discard(self, path: Path) -> None:
         """Clear away what an unfinished `save` to this path may have left beside it."""
@@ -39,6 +42,9 @@ class Pool(Protocol):
 
     def count_tokens(self, text: str) -> tuple[int, int] | None:
         """As `Engine.count_tokens`; None while there is no engine yet."""
+
+    def inspect(self, request: GenerationRequest, field: str) -> dict[str, Any] | None:
+        """As `Engine.inspect`; None while there is no engine yet."""
 
 
 @dataclass(frozen=True, slots=True)

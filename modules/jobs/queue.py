@@ -12,7 +12,7 @@ from modules.jobs.board import Board, Listener
 from modules.jobs.cancel import RunCancel
 from modules.jobs.local_pool import LocalPool
 from modules.jobs.messages import Announcer
-from modules.jobs.model import Job, JobState
+from modules.jobs.model import Job, JobState, Purpose
 from modules.jobs.ports import EngineFactory, JobRules, JobRulesSource, PictureSaver, Pool
 from modules.jobs.preview import PreviewEncoder
 from modules.jobs.progress import Progress
@@ -57,9 +57,11 @@ class JobQueue:
         self._store.close()
         return stopped
 
-    def submit(self, request: GenerationRequest, owner: str | None = None) -> Job:
+    def submit(
+        self, request: GenerationRequest, owner: str | None = None, purpose: Purpose = Purpose.KEEP
+    ) -> Job:
         """Queue a request and return at once; a seed of -1 is replaced by the one that the job keeps."""
-        job = self._store.add(request.with_fixed_seed(), owner)
+        job = self._store.add(request.with_fixed_seed(), owner, purpose)
         self._try_again(job.id)
         return job
 
@@ -97,7 +99,7 @@ class JobQueue:
         """
         job = self._store.get(job_id)
         if job.state is JobState.FINISHED:
-            return self.submit(job.request, job.owner)
+            return self.submit(job.request, job.owner, job.purpose)
         job = self._store.requeue(job_id)
         self._try_again(job_id)
         return job
@@ -108,7 +110,7 @@ class JobQueue:
         self._announcer.queue_changed()
 
     def remove(self, job_id: str) -> None:
-        """Forget a waiting or ended job; its pictures stay on disk."""
+        """Forget a waiting or ended job; its pictures stay on disk, unless its purpose is another."""
         self._store.remove(job_id)
         self._announcer.job_removed(job_id)
         self._announcer.queue_changed()
@@ -151,6 +153,10 @@ class JobQueue:
     def count_tokens(self, text: str) -> tuple[int, int] | None:
         """Return tokens and chunk length as `Engine.count_tokens`; None while the engine still starts."""
         return self._pool.count_tokens(text)
+
+    def inspect(self, request: GenerationRequest, field: str) -> dict[str, Any] | None:
+        """Return how a prompt is understood as `Engine.inspect`; None while the engine still starts."""
+        return self._pool.inspect(request, field)
 
     def progress(self) -> Progress | None:
         """Return how far the running job is."""

@@ -7,11 +7,11 @@ import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from modules.core.events import Event, ImageDone, ModelLoading, ModelReady, PreviewReady, StepDone
+from modules.core.events import Event, ImageDone, ModelLoading, ModelReady, PreviewReady, Remark, StepDone
 from modules.core.result import GeneratedImage
 from modules.jobs.board import Board
 from modules.jobs.messages import Announcer
-from modules.jobs.model import Job
+from modules.jobs.model import Job, Purpose
 from modules.jobs.ports import JobRulesSource, PictureSaver
 from modules.jobs.preview import PreviewEncoder
 from modules.jobs.progress import Progress, ProgressMeter, Stage
@@ -87,6 +87,9 @@ class JobSink(PreloadSink):
             self._services.encoder.encode_soon(event.picture, self._deliver_preview)
         elif isinstance(event, ImageDone):
             self._services.announcer.job_changed(self._job.id)
+        elif isinstance(event, Remark):
+            text = event.text
+            self._services.board.publish(lambda: {"type": "remark", "job": self._job.id, "text": text})
 
     def wants_preview(self, step: int) -> bool:
         """Heed the options, and whether anybody watches."""
@@ -105,7 +108,7 @@ class JobSink(PreloadSink):
         def claim(path: Path, sha256: str) -> None:
             store.claim_picture(job_id, image, path, sha256)
 
-        self._services.saver.save(image, self._job.request, claim)
+        self._services.saver.save(image, self._job.purpose is Purpose.KEEP, claim)
         store.confirm_picture(job_id, image.index)
         self._kept.add(image.index)
 

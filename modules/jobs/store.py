@@ -6,6 +6,7 @@ hash that was written down before the file got its name.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import secrets
@@ -20,7 +21,7 @@ from modules.core.errors import JobNotFound, JobStateConflict, StorageFailed
 from modules.core.request import GenerationRequest
 from modules.core.result import GeneratedImage
 from modules.jobs.migrations import migrate
-from modules.jobs.model import ENDED_STATES, Job, JobImage, JobState
+from modules.jobs.model import ENDED_STATES, Job, JobImage, JobState, Purpose
 
 BUSY_SECONDS = 10.0
 """How long a transaction waits for another process's before it gives up."""
@@ -49,13 +50,14 @@ class JobStore:
         with self._lock:
             self._connection.close()
 
-    def add(self, request: GenerationRequest, owner: str | None = None) -> Job:
+    def add(self, request: GenerationRequest, owner: str | None = None, purpose: Purpose = Purpose.KEEP) -> Job:
         """Append a waiting job; its request's seed must be fixed."""
-        job = Job(secrets.token_hex(8), JobState.WAITING, request, created=time.time(), owner=owner)
+        job = Job(secrets.token_hex(8), JobState.WAITING, request, time.time(), owner=owner, purpose=purpose)
+        columns = "id, state, position, request, created, owner, purpose"
         with self._transaction() as database:
             database.execute(
-                f"INSERT INTO jobs (id, state, position, request, created, owner) VALUES (?, ?, {BACK}, ?, ?, ?)",
-                (job.id, job.state, request.model_dump_json(), job.created, owner),
+                f"INSERT INTO jobs ({columns}) VALUES (?, ?, {BACK}, ?, ?, ?, ?)",
+                (job.id, job.state, request.model_dump_json(), job.created, owner, purpose),
             )
         return job
 
@@ -82,9 +84,10 @@ class JobStore:
 
     def latest_shown(self) -> Job | None:
         """Return the running job, else the last one that has pictures or failed."""
-        condition = """state = ? OR (state != ? AND (state = ? OR id IN (SELECT job FROM images WHERE saved)))
+        condition = """purpose != ?
+            AND (state = ? OR (state != ? AND (state = ? OR id IN (SELECT job FROM images WHERE saved))))
             ORDER BY state = ? DESC, finished DESC, position DESC LIMIT 1"""
-        states = (JobState.RUNNING, JobState.WAITING, JobState.FAILED, JobState.RUNNING)
+        states = (Purpose.HANDOVER, JobState.RUNNING, JobState.WAITING, JobState.FAILED, JobState.RUNNING)
         jobs = self._select(condition, states)
         return jobs[0] if jobs else None
 
@@ -187,14 +190,20 @@ class JobStore:
             )
 
     def remove(self, job_id: str) -> None:
-        """Forget an ended or waiting job; its pictures stay on disk. Raises JobStateConflict when it runs."""
+        """Forget an ended or waiting job. Raises JobStateConflict when it runs.
+
+        Its pictures stay on disk, unless it is not their purpose to be kept.
+        """
         if self.get(job_id).state is JobState.RUNNING:
             raise JobStateConflict("A running job cannot be removed; interrupt it first.")
+        self._delete_unkept("id = ?", (job_id,))
         with self._transaction() as database:
             database.execute("DELETE FROM jobs WHERE id = ? AND state != ?", (job_id, JobState.RUNNING))
 
     def prune(self, keep: int) -> None:
-        """Forget the oldest ended jobs but `keep`; their pictures stay on disk."""
+        """Forget the oldest ended jobs but `keep`; what becomes of their pictures is as with `remove`."""
+        oldest = f"state IN ({ENDED_MARKS}) ORDER BY finished DESC, position DESC LIMIT -1 OFFSET ?"
+        self._delete_unkept(oldest, (*ENDED_STATES, keep))
         with self._transaction() as database:
             database.execute(
                 f"""DELETE FROM jobs WHERE id IN (
@@ -210,7 +219,19 @@ class JobStore:
             rows = database.execute("SELECT id FROM jobs WHERE state = ?", (JobState.RUNNING,)).fetchall()
         for row in rows:
             self.put_back(row["id"])
-        return [self.get(row["id"]) for row in rows]
+        # Whoever waited for these is gone.
+        for job in self._select("purpose = ?", (Purpose.HANDOVER,)):
+            self.remove(job.id)
+        return [job for job in self.waiting() if job.id in {row["id"] for row in rows}]
+
+    def _delete_unkept(self, condition: str, values: tuple[object, ...]) -> None:
+        """Delete the files of those of the jobs whose pictures are not for keeping."""
+        for job in self._select(condition, values):
+            if job.purpose is Purpose.KEEP or job.state is JobState.RUNNING:
+                continue
+            for image in job.images:
+                with contextlib.suppress(OSError):
+                    image.path.unlink(missing_ok=True)
 
     def _select(self, condition: str, values: tuple[object, ...]) -> list[Job]:
         with self._lock, self._translated_errors():
@@ -276,6 +297,7 @@ def _job(row: sqlite3.Row, images: tuple[JobImage, ...]) -> Job:
         owner=row["owner"],
         images=images,
         skipped=tuple(json.loads(row["skipped"])),
+        purpose=Purpose(row["purpose"]),
     )
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import re
 import threading
 from collections.abc import Iterator, Sequence
@@ -13,6 +12,7 @@ from pathlib import Path
 from modules.core.errors import ModelUnavailable
 from modules.library.hashing import SHORT_LENGTH, HashCache
 from modules.library.identify import SD1_NATIVE_SIZE, Identity, Unusable, folder_weights, identify_file, identify_folder
+from modules.library.scanning import natural_key, walk_folders
 
 STARTER_NAME = "starter"
 _WEIGHTS = ".safetensors"
@@ -47,6 +47,11 @@ class CheckpointEntry:
     def title(self) -> str:
         """The entry as the list shows it."""
         return f"{self.name} [{self.short_hash}]" if self.sha256 else self.name
+
+    @property
+    def short_title(self) -> str:
+        """The title without folder and ending."""
+        return f"{self.model_name} [{self.short_hash}]" if self.sha256 else self.model_name
 
     @property
     def model_name(self) -> str:
@@ -158,18 +163,11 @@ def _identify(path: Path) -> Identity:
 
 def _candidates(folder: Path) -> Iterator[Path]:
     """Yield every checkpoint file and diffusers folder below `folder`; links are followed, circles are not."""
-    seen: set[Path] = set()
-    for place, subfolders, files in os.walk(folder, followlinks=True):
-        here = Path(place)
-        if here.resolve() in seen:
-            subfolders.clear()
-            continue
-        seen.add(here.resolve())
+    for here, subfolders, files in walk_folders(folder):
         if "model_index.json" in files:
             subfolders.clear()
             yield here
             continue
-        subfolders[:] = [name for name in subfolders if not name.startswith(".")]
         for name in files:
             if name.lower().endswith((_WEIGHTS, *_PICKLES)) and not name.lower().endswith(_NOT_CHECKPOINTS):
                 yield here / name
@@ -177,5 +175,4 @@ def _candidates(folder: Path) -> Iterator[Path]:
 
 def _order(entry: CheckpointEntry) -> tuple[bool, list[tuple[int, str]]]:
     """Sort by name with numbers by value, the starter model behind everything else."""
-    parts = re.findall(r"\d+|\D+", entry.name.casefold())
-    return entry.name == STARTER_NAME, [(int(part), "") if part.isdigit() else (-1, part) for part in parts]
+    return entry.name == STARTER_NAME, natural_key(entry.name)

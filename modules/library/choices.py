@@ -1,4 +1,4 @@
-"""The names that may be chosen right now: samplers and schedules from their registry, checkpoints from the disk."""
+"""The names that may be chosen right now: samplers, schedules, upscalers, and models on the disk."""
 
 from __future__ import annotations
 
@@ -7,8 +7,11 @@ from collections.abc import Sequence
 
 from modules.cli import REPO_ROOT, AppConfig
 from modules.core.errors import ModelUnavailable
+from modules.imaging.resize import UPSCALERS
 from modules.library.catalog import CheckpointCatalog
 from modules.library.hashing import HashCache
+from modules.library.network_files import EMBEDDING_ENDINGS, LORA_ENDINGS, NetworkFolder
+from modules.library.vae_files import VAE_AUTOMATIC, VAE_NONE, VaeCatalog
 from modules.sampling import registry
 from modules.settings.store import SettingsStore
 
@@ -29,6 +32,21 @@ def open_catalog(config: AppConfig) -> CheckpointCatalog:
     return CheckpointCatalog(list(dict.fromkeys(folders)), hashes)
 
 
+def open_loras(config: AppConfig, hashes: HashCache) -> NetworkFolder:
+    """Return the LoRA files of the folders that the command line names."""
+    return NetworkFolder(config.lora_dirs, LORA_ENDINGS, hashes, hash_kind="tensors")
+
+
+def open_embeddings(config: AppConfig, hashes: HashCache) -> NetworkFolder:
+    """Return the textual inversion embeddings of the folders that the command line names."""
+    return NetworkFolder(config.embeddings_dirs, EMBEDDING_ENDINGS, hashes)
+
+
+def open_vaes(config: AppConfig, catalog: CheckpointCatalog) -> VaeCatalog:
+    """Return the VAEs of the folders that the command line names, and those beside the checkpoints of `catalog`."""
+    return VaeCatalog(config.vae_dirs, catalog.folders, catalog.hashes)
+
+
 def default_checkpoint(settings: SettingsStore, catalog: CheckpointCatalog) -> str:
     """Return the title of the checkpoint that the settings name, or "" (the first usable one) when that is gone."""
     name = str(settings.get(CHECKPOINT_OPTION))
@@ -42,8 +60,10 @@ def default_checkpoint(settings: SettingsStore, catalog: CheckpointCatalog) -> s
 class Choices:
     """Implements `core.request.ChoiceLists`."""
 
-    def __init__(self, catalog: CheckpointCatalog) -> None:
+    def __init__(self, catalog: CheckpointCatalog, *, vaes: VaeCatalog | None = None) -> None:
+        """Take the checkpoints, and the VAEs; without these only the choices that name no file are there."""
         self._catalog = catalog
+        self._vaes = vaes
 
     def names(self, list_name: str) -> Sequence[str]:
         """Return the names in the order in which the form shows them."""
@@ -53,6 +73,10 @@ class Choices:
             return registry.schedule_labels()
         if list_name == "noise_sources":
             return registry.NOISE_SOURCES
+        if list_name == "upscalers":
+            return UPSCALERS
+        if list_name == "vaes":
+            return self._vaes.names() if self._vaes else [VAE_AUTOMATIC, VAE_NONE]
         return [entry.title for entry in self._catalog.entries() if entry.usable]
 
     def accepts(self, list_name: str, value: str) -> bool:
@@ -64,6 +88,10 @@ class Choices:
             return automatic or registry.find_schedule(value) is not None
         if list_name == "noise_sources":
             return value in registry.NOISE_SOURCES
+        if list_name == "upscalers":
+            return value in UPSCALERS
+        if list_name == "vaes":
+            return self._vaes.accepts(value) if self._vaes else value in (VAE_AUTOMATIC, VAE_NONE)
         return not value or self._has_checkpoint(value)
 
     def _has_checkpoint(self, name: str) -> bool:

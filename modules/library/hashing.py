@@ -7,10 +7,21 @@ import json
 import logging
 import os
 import threading
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Literal
 
 SHORT_LENGTH = 10
 """Hex digits of a model's hash in infotexts and titles, as in A1111."""
+NETWORK_SHORT_LENGTH = 12
+"""The same for LoRA files and embeddings."""
+
+HashKind = Literal["file", "tensors"]
+"""What is hashed: the whole file, or of a safetensors file only what follows its header, so that editing the metadata
+changes nothing; kohya's trainers introduced the latter for LoRA files, and A1111 follows them."""
+
+_ENTRY_KEYS: Mapping[HashKind, str] = {"file": "sha256", "tensors": "tensors_sha256"}
+_LENGTH_BYTES = 8
 
 logger = logging.getLogger(__name__)
 
@@ -24,28 +35,29 @@ class HashCache:
         self._lock = threading.Lock()
         self._entries: dict[str, dict[str, str | int]] = self._read()
 
-    def known(self, file: Path) -> str | None:
+    def known(self, file: Path, kind: HashKind = "file") -> str | None:
         """Return the SHA-256 of `file` if it was computed since the file last changed."""
         try:
             stamp = _stamp(file)
         except OSError:
             return None
         with self._lock:
-            entry = self._entries.get(str(file))
-        if entry is None or entry.get("size") != stamp[0] or entry.get("changed") != stamp[1]:
-            return None
-        return str(entry["sha256"])
+            entry = self._entries.get(str(file), {})
+            digest = entry.get(_ENTRY_KEYS[kind])
+            return str(digest) if digest and _stamp_of(entry) == stamp else None
 
-    def sha256(self, file: Path) -> str:
+    def sha256(self, file: Path, kind: HashKind = "file") -> str:
         """Return the SHA-256 of `file` in hex, computing it when it is not known. Raises OSError."""
-        known = self.known(file)
+        known = self.known(file, kind)
         if known is not None:
             return known
-        size, changed = _stamp(file)
-        with file.open("rb") as opened:
-            digest = hashlib.file_digest(opened, "sha256").hexdigest()
+        stamp = _stamp(file)
+        digest = _digest(file, kind)
         with self._lock:
-            self._entries[str(file)] = {"size": size, "changed": changed, "sha256": digest}
+            entry = self._entries.get(str(file), {})
+            if _stamp_of(entry) != stamp:
+                entry = {"size": stamp[0], "changed": stamp[1]}
+            self._entries[str(file)] = {**entry, _ENTRY_KEYS[kind]: digest}
             self._write()
         return digest
 
@@ -71,3 +83,15 @@ def _stamp(file: Path) -> tuple[int, int]:
     """Return size in bytes and time of change in nanoseconds."""
     status = file.stat()
     return status.st_size, status.st_mtime_ns
+
+
+def _stamp_of(entry: Mapping[str, str | int]) -> tuple[object, object]:
+    return entry.get("size"), entry.get("changed")
+
+
+def _digest(file: Path, kind: HashKind) -> str:
+    with file.open("rb") as opened:
+        if kind == "tensors":
+            header = int.from_bytes(opened.read(_LENGTH_BYTES), "little")
+            opened.seek(min(_LENGTH_BYTES + header, file.stat().st_size))
+        return hashlib.file_digest(opened, "sha256").hexdigest()

@@ -6,6 +6,7 @@ Format: https://huggingface.co/docs/safetensors, 8 bytes of header length (littl
 from __future__ import annotations
 
 import json
+import re
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from typing import Any
 LONGEST_HEADER = 100_000_000
 """Bytes; the format's own limit."""
 _LENGTH_BYTES = 8
+_BEGINS_WITH_METADATA = re.compile(r'\s*\{\s*"__metadata__"\s*:\s*')
 
 
 class UnreadableFile(Exception):
@@ -31,6 +33,28 @@ class Header:
 
 def read_header(path: Path) -> Header:
     """Return the header of the file at `path`. Raises UnreadableFile."""
+    raw, data_size = _read(path)
+    return _parse(raw, data_size)
+
+
+def read_metadata(path: Path) -> Mapping[str, str]:
+    """Return the metadata of the file at `path`, without a look at what else its header says. Raises UnreadableFile.
+
+    Nearly every file has its metadata first, and then this is several times faster than `read_header`.
+    """
+    raw, data_size = _read(path)
+    try:
+        text = raw.decode()
+        start = _BEGINS_WITH_METADATA.match(text)
+        if start is None:
+            return _parse(raw, data_size).metadata
+        return _texts(json.JSONDecoder().raw_decode(text, start.end())[0])
+    except ValueError as error:
+        raise UnreadableFile("this is not a safetensors file") from error
+
+
+def _read(path: Path) -> tuple[bytes, int]:
+    """Return the header's bytes, and how many bytes follow them."""
     try:
         size = path.stat().st_size
         with path.open("rb") as file:
@@ -45,7 +69,7 @@ def read_header(path: Path) -> Header:
             raw = file.read(length)
     except OSError as error:
         raise UnreadableFile(f"the file cannot be read: {error.strerror or error}") from error
-    return _parse(raw, size - _LENGTH_BYTES - len(raw))
+    return raw, size - _LENGTH_BYTES - len(raw)
 
 
 def _parse(raw: bytes, data_size: int) -> Header:
@@ -64,9 +88,11 @@ def _parse(raw: bytes, data_size: int) -> Header:
         end = max(end, tensor_end)
     if end > data_size:
         raise UnreadableFile(f"the file is cut off: {end - data_size:,} bytes are missing (an unfinished download?)")
-    if not isinstance(metadata, dict):
-        metadata = {}
-    return Header(shapes, {str(key): str(value) for key, value in metadata.items()})
+    return Header(shapes, _texts(metadata))
+
+
+def _texts(metadata: Any) -> dict[str, str]:
+    return {str(key): str(value) for key, value in metadata.items()} if isinstance(metadata, dict) else {}
 
 
 def _entry(name: str, entry: Any) -> tuple[tuple[int, ...], int]:

@@ -6,6 +6,11 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+EMPHASIS_MODES = ("None", "Ignore", "Original", "No norm")
+"""None: brackets are text. Ignore: they are read, and no weight acts. Original: weights act, and the text encoder's
+output is scaled back to its mean. No norm: weights act, and that is all."""
+DEFAULT_EMPHASIS = "Original"
+
 ROUND_FACTOR = 1.1
 SQUARE_FACTOR = 1 / 1.1
 
@@ -113,14 +118,26 @@ def without_comments(text: str) -> str:
     return _COMMENT.sub("", _COMMENT_LINE.sub("\n", text)).strip() if "#" in text else text
 
 
-def parse_emphasis(text: str) -> list[Fragment]:
+def parse_emphasis(text: str, mode: str = DEFAULT_EMPHASIS) -> list[Fragment]:
     """Return the prompt as fragments; neighbours of equal weight are one, an empty prompt is one empty fragment.
 
-    A closing bracket without an opening one is text; an opening one that is never closed reaches to the end.
+    A closing bracket without an opening one is text; an opening one that is never closed reaches to the end. In the
+    mode "None" the whole text is one fragment, BREAK included; in the mode "Ignore" the fragments stay apart, since
+    each is tokenized for itself, but all have the weight 1. Every other mode reads as "Original" does.
     """
+    if mode == "None":
+        return [Fragment(text)]
     parser = _Parser()
     parser.read(text)
-    return _merged(parser.fragments) or [Fragment("")]
+    fragments = _merged(parser.fragments) or [Fragment("")]
+    if mode == "Ignore":
+        return [fragment if fragment.is_break else Fragment(fragment.text) for fragment in fragments]
+    return fragments
+
+
+def uses_emphasis(text: str) -> bool:
+    """Say whether the emphasis mode can matter to this text, which is when an infotext names it."""
+    return "(" in text or "[" in text
 
 
 def _merged(fragments: Sequence[Fragment]) -> list[Fragment]:

@@ -19,3 +19,38 @@ def classifier_free(
     for conditional, weight in zip(conditionals, weights, strict=True):
         guided += (conditional - unconditional) * (weight * scale)
     return guided
+
+
+def rescaled(guided: Tensor, conditional: Tensor, amount: float) -> Tensor:
+    """Return `guided` with its spread drawn back to that of `conditional` by `amount`, 0 to 1, picture by picture.
+
+    Lin et al. 2023 (arXiv:2305.08891), equations 15 and 16, on what a network predicts, with and without guidance:
+    (batch, channels, rows, columns). For x0 there is `rescaled_x0`.
+    """
+    axes = tuple(range(1, guided.ndim))
+    spread = guided.std(dim=axes, keepdim=True)
+    ratio = conditional.std(dim=axes, keepdim=True) / spread.clamp(min=1e-12)
+    return guided * (amount * ratio + (1 - amount))
+
+
+def rescaled_x0(guided: Tensor, conditional: Tensor, amount: float, anchor: Tensor) -> Tensor:
+    """Return the x0 that `rescaled` predictions lead to, from those with and without guidance.
+
+    `anchor` is what x0 is reckoned from: x for a network that predicts noise, x / (sigma² + 1) for one that predicts
+    velocity. Then anchor - x0 is the prediction times a factor that only sigma decides, and rescaling has the same
+    effect on both.
+    """
+    return anchor - rescaled(anchor - guided, anchor - conditional, amount)
+
+
+def skips_unconditional(
+    call: int, total_calls: int, sigma: float, skip_early: float, ngms: float, ngms_all: bool
+) -> bool:
+    """Return whether a call of the model (from 0) does without its unconditional half, as A1111 decides it.
+
+    `skip_early`: in which first share of the calls (0: none). `ngms` ("negative guidance minimum sigma"): below which
+    sigma, in every second call or, with `ngms_all`, in all (0: never).
+    """
+    if skip_early != 0 and call / max(total_calls, 1) <= skip_early:
+        return True
+    return (call % 2 == 1 or ngms_all) and ngms > 0 and sigma < ngms

@@ -38,7 +38,10 @@ class Sampler:
     names of the keyword arguments beyond `noise` that it takes. `second_order`: a step calls the model twice.
     `brownian`: its noise is that of a Brownian path. `drops_penultimate`: it runs on a schedule of one step more,
     without the smallest positive sigma. `own_schedule` names the formula of a sampler that heeds no schedule type.
-    `unit_start`: it begins with noise of variance 1 in the variance-preserving scale.
+    `unit_start`: it begins with noise of variance 1 in the variance-preserving scale, and walks timesteps.
+    `ensd`: infotexts name the eta noise seed delta. `guidance_factor`: what the CFG scale is multiplied by.
+    `needs_unconditional`: it reads the unconditional x0 of every call. `consistency`: it is made for a network that
+    was distilled to answer with x0 at once. `eta_default`: the share of ancestral noise unless told.
     """
 
     label: str
@@ -51,6 +54,11 @@ class Sampler:
     drops_penultimate: bool = False
     own_schedule: str | None = None
     unit_start: bool = False
+    ensd: bool = False
+    guidance_factor: float = 1.0
+    needs_unconditional: bool = False
+    consistency: bool = False
+    eta_default: float = 1.0
 
     def function(self) -> Callable[..., Any]:
         """Import and return the solver."""
@@ -64,23 +72,31 @@ class Sampler:
 
 Entry = TypeVar("Entry", Sampler, Schedule)
 
-_ETA = frozenset({"eta", "noise_strength"})
+_NOISE = frozenset({"eta", "noise_strength"})
+_ETA = frozenset({"eta"})
 _CHURN = frozenset({"churn"})
+CFG_PP_FACTOR = 1 / 12.5
+"""CFG++ takes a scale from 0 to 1, where the page has one from 0 to 12.5."""
 
 SAMPLERS: tuple[Sampler, ...] = (
     Sampler("DPM++ 2M", "dpmpp:sample_dpmpp_2m", ("k_dpmpp_2m",), "Karras"),
-    Sampler("DPM++ SDE", "dpmpp:sample_dpmpp_sde", ("k_dpmpp_sde",), "Karras", _ETA, second_order=True, brownian=True),
-    Sampler("DPM++ 2M SDE", "dpmpp:sample_dpmpp_2m_sde", ("k_dpmpp_2m_sde",), "Exponential", _ETA, brownian=True),
     Sampler(
-        "DPM++ 2M SDE Heun", "dpmpp:sample_dpmpp_2m_sde_heun", ("k_dpmpp_2m_sde_heun",), "Exponential", _ETA,
+        "DPM++ SDE", "dpmpp:sample_dpmpp_sde", ("k_dpmpp_sde",), "Karras", _NOISE, second_order=True, brownian=True
+    ),
+    Sampler("DPM++ 2M SDE", "dpmpp:sample_dpmpp_2m_sde", ("k_dpmpp_2m_sde",), "Exponential", _NOISE, brownian=True),
+    Sampler(
+        "DPM++ 2M SDE Heun", "dpmpp:sample_dpmpp_2m_sde_heun", ("k_dpmpp_2m_sde_heun",), "Exponential", _NOISE,
         brownian=True,
     ),
-    Sampler("DPM++ 2S a", "dpmpp:sample_dpmpp_2s_ancestral", ("k_dpmpp_2s_a",), "Karras", _ETA, second_order=True),
     Sampler(
-        "DPM++ 3M SDE", "dpmpp:sample_dpmpp_3m_sde", ("k_dpmpp_3m_sde",), "Exponential", _ETA,
+        "DPM++ 2S a", "dpmpp:sample_dpmpp_2s_ancestral", ("k_dpmpp_2s_a",), "Karras", _NOISE,
+        second_order=True, ensd=True,
+    ),
+    Sampler(
+        "DPM++ 3M SDE", "dpmpp:sample_dpmpp_3m_sde", ("k_dpmpp_3m_sde",), "Exponential", _NOISE,
         brownian=True, drops_penultimate=True,
     ),
-    Sampler("Euler a", "euler:sample_euler_ancestral", ("k_euler_a", "k_euler_ancestral"), options=_ETA),
+    Sampler("Euler a", "euler:sample_euler_ancestral", ("k_euler_a", "k_euler_ancestral"), options=_ETA, ensd=True),
     Sampler("Euler", "euler:sample_euler", ("k_euler",), options=_CHURN),
     Sampler("LMS", "lms:sample_lms", ("k_lms",)),
     Sampler("Heun", "heun:sample_heun", ("k_heun",), options=_CHURN, second_order=True),
@@ -88,15 +104,35 @@ SAMPLERS: tuple[Sampler, ...] = (
         "DPM2", "dpm:sample_dpm_2", ("k_dpm_2",), "Karras", _CHURN, second_order=True, drops_penultimate=True
     ),
     Sampler(
-        "DPM2 a", "dpm:sample_dpm_2_ancestral", ("k_dpm_2_a",), "Karras", _ETA,
-        second_order=True, drops_penultimate=True,
+        "DPM2 a", "dpm:sample_dpm_2_ancestral", ("k_dpm_2_a",), "Karras", _NOISE,
+        second_order=True, drops_penultimate=True, ensd=True,
     ),
-    Sampler("DPM fast", "dpm:sample_dpm_fast", ("k_dpm_fast",), options=_ETA, own_schedule="whole_range"),
-    Sampler("DPM adaptive", "dpm:sample_dpm_adaptive", ("k_dpm_ad",), options=_ETA, own_schedule="whole_range"),
-    Sampler("Restart", "heun:sample_restart", ("restart",), "Karras", frozenset({"noise_strength"}), second_order=True),
-    Sampler("DDIM", "ddim:sample_ddim", ("ddim",), own_schedule="ddim_timesteps", unit_start=True),
+    Sampler(
+        "DPM fast", "dpm:sample_dpm_fast", ("k_dpm_fast",), options=_NOISE, own_schedule="whole_range", ensd=True
+    ),
+    Sampler(
+        "DPM adaptive", "dpm:sample_dpm_adaptive", ("k_dpm_ad",), options=_ETA, own_schedule="whole_range", ensd=True
+    ),
+    Sampler("Restart", "heun:sample_restart", ("restart",), "Karras", second_order=True),
+    Sampler(
+        "DDIM", "ddim:sample_ddim", ("ddim",), options=_ETA,
+        own_schedule="ddim_timesteps", unit_start=True, eta_default=0.0,
+    ),
+    Sampler(
+        "DDIM CFG++", "ddim:sample_ddim_cfg_pp", ("ddim_cfgpp",), options=_ETA,
+        own_schedule="ddim_timesteps", unit_start=True, eta_default=0.0,
+        guidance_factor=CFG_PP_FACTOR, needs_unconditional=True,
+    ),
     Sampler("PLMS", "ddim:sample_plms", ("plms",), own_schedule="ddim_timesteps", unit_start=True),
-    Sampler("UniPC", "unipc:sample_unipc", ("unipc",), own_schedule="unipc_timesteps", unit_start=True),
+    Sampler(
+        "UniPC", "unipc:sample_unipc", ("unipc",), options=frozenset({"unipc"}),
+        own_schedule="unipc_timesteps", unit_start=True,
+    ),
+    Sampler("LCM", "lcm:sample_lcm", ("k_lcm",), consistency=True),
+    Sampler("HeunPP2", "heun:sample_heunpp2", ("heunpp2",)),
+    Sampler("IPNDM", "ipndm:sample_ipndm", ("ipndm",)),
+    Sampler("IPNDM_V", "ipndm:sample_ipndm_v", ("ipndm_v",)),
+    Sampler("DEIS", "deis:sample_deis", ("deis",)),
 )  # fmt: skip
 
 SCHEDULES: tuple[Schedule, ...] = (

@@ -1,6 +1,7 @@
 """Every option, declared once, under AUTOMATIC1111's keys and labels where it has them.
 
-The Settings tab, the check of every value and the defaults follow from `OPTIONS`.
+The Settings tab, the check of every value and the defaults follow from `OPTIONS`. Options that are generation
+parameters are declared in `core/parameters.py` and only gathered here.
 """
 
 from __future__ import annotations
@@ -12,6 +13,9 @@ from pathlib import PurePosixPath, PureWindowsPath
 from typing import Literal
 
 from modules.core.errors import FieldProblem
+from modules.core.parameter import Kind as ParameterKind
+from modules.core.parameter import Parameter
+from modules.core.parameters import PARAMETERS
 
 Kind = Literal["flag", "integer", "number", "text", "choice"]
 OptionValue = bool | int | float | str
@@ -26,7 +30,8 @@ class Option:
     """One option. `step` is the slider's; `restart` says that a change acts after the next start.
 
     Numbers have a `minimum` and a `maximum`; the other kinds have none.
-    `form` "folder" holds a text to a folder inside another one: relative, without "..".
+    `form` "folder" holds a text to a folder inside another one: relative, without "..". `list_name` names the list that
+    a text is to be taken from, where that changes while the server runs (see `core.request.ChoiceLists`).
     """
 
     key: str
@@ -41,6 +46,7 @@ class Option:
     step: float = 1
     restart: bool = False
     form: Form = "any"
+    list_name: str | None = None
 
     def parse(self, value: object) -> OptionValue:
         """Return `value` as this option's own type, or raise `OptionError`."""
@@ -107,6 +113,38 @@ class OptionError(ValueError):
         super().__init__(str(problem))
 
 
+def _option_kind(parameter: Parameter) -> Kind:
+    """Return the kind of control that a parameter's option has; a seed is written as text."""
+    kinds: Mapping[ParameterKind, Kind] = {
+        "flag": "flag", "integer": "integer", "number": "number", "choice": "choice", "text": "text", "seed": "text",
+    }  # fmt: skip
+    return kinds[parameter.kind]
+
+
+def _parameter_option(parameter: Parameter) -> Option:
+    """Return the option that gives a generation parameter its value."""
+    dynamic = isinstance(parameter.choices, str)
+    return Option(
+        key=parameter.option or parameter.name,
+        label=parameter.label,
+        kind="text" if dynamic else _option_kind(parameter),
+        default=parameter.default,
+        section=parameter.section,
+        help=parameter.help,
+        choices=parameter.choices if isinstance(parameter.choices, tuple) else (),
+        minimum=None if parameter.kind in ("flag", "choice", "text") else parameter.minimum,
+        maximum=None if parameter.kind in ("flag", "choice", "text") else parameter.maximum,
+        step=parameter.step,
+        list_name=parameter.choices if isinstance(parameter.choices, str) else None,
+    )
+
+
+def parameter_values(options: Mapping[str, object]) -> dict[str, object]:
+    """Return the generation parameters that options give, by the parameters' names."""
+    given = ((name, parameter.option) for name, parameter in PARAMETERS.items() if parameter.option is not None)
+    return {name: options[key] for name, key in given if key in options}
+
+
 OPTIONS: Mapping[str, Option] = {
     option.key: option
     for option in (
@@ -114,14 +152,15 @@ OPTIONS: Mapping[str, Option] = {
             "sd_model_checkpoint", "Stable Diffusion checkpoint", "text", "", "Stable Diffusion",
             "The model that is used when a request names none; empty takes the first usable one.",
         ),
+        *(_parameter_option(parameter) for parameter in PARAMETERS.values() if parameter.option),
         Option(
-            "CLIP_stop_at_last_layers", "Clip skip", "integer", 1, "Stable Diffusion",
-            "How many of the text encoder's last layers are left out, plus one.", minimum=1, maximum=12,
+            "sd_checkpoints_limit", "Maximum number of checkpoints loaded at the same time", "integer", 1,
+            "Stable Diffusion", "More of them make switching quick and take memory.", minimum=1, maximum=10,
         ),
         Option(
-            "randn_source", "Random number generator source", "choice", "GPU", "Stable Diffusion",
-            "Where noise comes from: GPU (the device), CPU, or NV (what an NVIDIA card gives, on any device).",
-            choices=("GPU", "CPU", "NV"),
+            "samples_save", "Always save all generated images", "flag", True, "Saving images",
+            "Without it pictures of the page are still kept for the gallery, in a hidden folder that is emptied when"
+            " their job leaves the queue's list.",
         ),
         Option(
             "outdir_txt2img_samples", "Output directory for txt2img images", "text", "txt2img-images", "Saving images",
@@ -134,6 +173,28 @@ OPTIONS: Mapping[str, Option] = {
         Option(
             "enable_pnginfo", "Write infotext to metadata of the generated image", "flag", True, "Saving images",
             "With it a picture can be dropped back on the page to get its settings.",
+        ),
+        Option(
+            "disable_weights_auto_swap", "Ignore the model when pasting infotext", "flag", True, "Infotext",
+            "Settings that are pasted do not change the checkpoint.",
+        ),
+        Option(
+            "infotext_styles", "Styles in pasted infotext", "choice", "Apply if any", "Infotext",
+            "Ignore: leave the prompt as it is. Apply: take known styles out of the prompt and choose them. Discard:"
+            " take them out. Apply if any: choose them when at least one is found, else keep what is chosen.",
+            choices=("Ignore", "Apply", "Discard", "Apply if any"),
+        ),
+        Option(
+            "auto_backcompat", "Automatic backward compatibility", "flag", True, "Infotext",
+            "Turn on the old ways of the version that wrote the infotext.",
+        ),
+        Option(
+            "send_seed", "Send seed when sending prompt or image to other interface", "flag", True, "Infotext",
+            "Without it pasted settings keep the seed of the form.",
+        ),
+        Option(
+            "send_size", "Send size when sending prompt or image to another interface", "flag", True, "Infotext",
+            "Without it pasted settings keep the size of the form.",
         ),
         Option(
             "live_previews_enable", "Show live previews of the created image", "flag", True, "Live previews",

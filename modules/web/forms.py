@@ -7,8 +7,9 @@ from typing import Any
 
 import gradio as gr
 
-from modules.core.parameters import PARAMETERS, Parameter
-from modules.core.request import ChoiceLists, GenerationRequest
+from modules.core.parameter import Parameter
+from modules.core.parameters import PARAMETERS
+from modules.core.request import ChoiceLists
 
 TXT2IMG_FIELDS = (
     "prompt",
@@ -47,17 +48,6 @@ def make_component(tab: str, field: str, lists: ChoiceLists) -> Any:
     return _MAKERS[parameter.kind](parameter, element_id(tab, field), lists)
 
 
-def request_from_form(
-    fields: Sequence[str], values: Sequence[object], extra: Mapping[str, object], lists: ChoiceLists
-) -> GenerationRequest:
-    """Return the request that the form's `values` (in the order of `fields`) and `extra` make.
-
-    A number box that was emptied arrives as None and is refused like any other wrong value. Raises `InvalidRequest`.
-    """
-    given = {name: "" if value is None else value for name, value in zip(fields, values, strict=True)}
-    return GenerationRequest.checked({**given, **extra}, lists)
-
-
 def describe_fields(tab: str, fields: Sequence[str]) -> list[dict[str, object]]:
     """Return what the page's JavaScript knows of each field: name, element, label, help and default."""
     return [
@@ -85,10 +75,17 @@ def _make_text(parameter: Parameter, elem_id: str, _: ChoiceLists) -> Any:
     )
 
 
+def choices_of(parameter: Parameter, lists: ChoiceLists) -> list[str]:
+    """Return the names that a choice offers now, in their order."""
+    if isinstance(parameter.choices, tuple):
+        return [*parameter.besides, *parameter.choices]
+    return [*parameter.besides, *lists.names(parameter.choices or "")]
+
+
 def _make_choice(parameter: Parameter, elem_id: str, lists: ChoiceLists) -> Any:
     return gr.Dropdown(
         label=parameter.label,
-        choices=list(lists.names(parameter.choices or "")),
+        choices=choices_of(parameter, lists),
         value=parameter.default,
         # A name that is not in the list must reach our own check, which says what is.
         allow_custom_value=True,

@@ -57,7 +57,7 @@ def make_option_router(services: WebServices, chooser: CheckpointChooser) -> API
     @router.post("/tokens")
     def count_tokens(texts: Texts) -> dict[str, Any]:
         """Count tokens: for each text [tokens, length of its chunks], or null while the engine starts."""
-        return {"counts": [services.count_tokens(text) for text in texts.texts]}
+        return {"counts": [services.jobs.count_tokens(text) for text in texts.texts]}
 
     return router
 

@@ -54,7 +54,7 @@ QUICK_COMPRESSION = 4
 def create_app(services: WebServices) -> Guard:
     """Return the application as the server runs it: guard, sign-in (with credentials), files, compression, routes."""
     config = services.config
-    chooser = CheckpointChooser(services.checkpoints, services.settings, services.preload)
+    chooser = CheckpointChooser(services.files.checkpoints, services.settings, services.jobs.preload)
 
     def facts() -> Mapping[str, object]:
         return {

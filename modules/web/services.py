@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from modules.cli import AppConfig
 from modules.core.request import ChoiceLists
+from modules.gallery.inputs import InputStore
 from modules.jobs.queue import JobQueue
-from modules.library.catalog import CheckpointCatalog
+from modules.library.files import ModelFiles
+from modules.prompts.styles import StyleBook
 from modules.settings.store import SettingsStore
 
 
@@ -17,15 +18,15 @@ from modules.settings.store import SettingsStore
 class WebServices:
     """The services of the running application, as the page and its routes use them.
 
-    `count_tokens`: text to (tokens, length of the chunks that they fill), or None while the engine still starts;
-    `preload`: begin to load a checkpoint by its title, returns at once; `outputs`: folder of the pictures, absolute.
+    `files`: the catalogs of models; `styles`: the users' prompt styles; `inputs`: pictures that users hand in;
+    `outputs`: folder of the pictures, absolute.
     """
 
     jobs: JobQueue
     settings: SettingsStore
-    checkpoints: CheckpointCatalog
+    files: ModelFiles
     lists: ChoiceLists
-    count_tokens: Callable[[str], tuple[int, int] | None]
-    preload: Callable[[str], None]
+    styles: StyleBook
+    inputs: InputStore
     outputs: Path
     config: AppConfig

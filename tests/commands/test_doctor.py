@@ -15,6 +15,7 @@ from modules.commands import doctor
 from modules.core.errors import OutOfMemory
 from modules.library.catalog import CheckpointCatalog
 from modules.library.choices import SHIPPED_CHECKPOINTS
+from modules.library.files import ModelFiles
 from modules.library.hashing import HashCache
 from tests.fakes import FakeEngine
 
@@ -73,7 +74,7 @@ def test_a_picture_that_cannot_be_made_is_wrong(
 def test_a_picture_of_one_colour_is_wrong(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tests.fakes.paint", lambda *_: Image.new("RGB", (8, 8)))
     config = doctor.config_from(parsed(tmp_path))
-    check = doctor.check_generation(config, doctor.open_catalog(config), lambda *_: FakeEngine())
+    check = doctor.check_generation(config, ModelFiles.of(config), lambda *_: FakeEngine())
     assert (check.state, check.detail) == ("fail", "came out in a single colour")
     assert "--no-half" in check.mend
 

@@ -11,6 +11,12 @@ from modules.core.parameters import PARAMETERS
 from modules.settings.store import SettingsStore
 from tests.fakes import FakeEngine
 
+OF_THE_SECOND_PASS = {
+    "subseed": 9, "subseed_strength": 0.25, "enable_hr": True, "hr_upscaler": "Lanczos", "hr_second_pass_steps": 3,
+    "denoising_strength": 0.5, "hr_scale": 1.5, "refiner_checkpoint": "starter", "refiner_switch_at": 0.5,
+    "vae": "None", "tiling": True,
+}  # fmt: skip
+
 
 @pytest.fixture
 def engine() -> FakeEngine:
@@ -59,8 +65,30 @@ def test_every_flag_reaches_the_request(engine: FakeEngine, tmp_path: Path) -> N
     assert run(engine, tmp_path, "a pear", "-o", str(tmp_path / "out.png"), "--model", "starter", *flags) == 0
     request, _ = engine.runs[0]
     assert {name: getattr(request, name) for name in values} == values
-    assert {name for name, parameter in PARAMETERS.items() if not parameter.flags} == {"prompt"}
-    assert set(values) | {"prompt", "checkpoint"} == set(PARAMETERS)
+    flagged = {name for name, parameter in PARAMETERS.items() if parameter.flags}
+    assert set(values) | {"checkpoint"} | set(OF_THE_SECOND_PASS) == flagged
+
+
+def test_flags_of_the_second_pass_and_assignments_reach_the_request(engine: FakeEngine, tmp_path: Path) -> None:
+    flags = [part for name, value in OF_THE_SECOND_PASS.items() for part in _written(name, value)]
+    output = str(tmp_path / "out.png")
+    more = ("--set", "s_churn=2", "--set", "hr_prompt=a = b")
+    assert run(engine, tmp_path, "a pear", "-o", output, "--steps", "1", *flags, *more) == 0
+    request, _ = engine.runs[0]
+    assert {name: getattr(request, name) for name in OF_THE_SECOND_PASS} == OF_THE_SECOND_PASS
+    assert (request.s_churn, request.hr_prompt) == (2.0, "a = b")
+
+
+def test_an_assignment_to_an_unknown_name_is_refused(
+    engine: FakeEngine, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(engine, tmp_path, "a pear", "-o", str(tmp_path / "out.png"), "--set", "s_chrun=2") == 2
+    assert "s_chrun" in capsys.readouterr().err
+
+
+def _written(name: str, value: object) -> list[str]:
+    flag = PARAMETERS[name].flags[0]
+    return [flag] if value is True else [flag, str(value)]
 
 
 def test_several_pictures_get_numbers_or_a_folder(engine: FakeEngine, tmp_path: Path) -> None:

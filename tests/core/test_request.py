@@ -8,7 +8,8 @@ from modules.core.request import GenerationRequest
 
 class Lists:
     def names(self, list_name: str) -> Sequence[str]:
-        return {"samplers": ["Euler", "DPM++ 2M"], "schedulers": ["Automatic"]}.get(list_name, [])
+        names = {"samplers": ["Euler", "DPM++ 2M"], "schedulers": ["Automatic"], "vaes": ["Automatic"]}
+        return {**names, "upscalers": ["Latent"]}.get(list_name, [])
 
     def accepts(self, list_name: str, value: str) -> bool:
         return list_name in ("checkpoints", "noise_sources") or value in self.names(list_name)

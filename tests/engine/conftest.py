@@ -9,8 +9,9 @@ from modules.core.events import Event
 from modules.core.request import GenerationRequest
 from modules.core.result import GeneratedImage
 from modules.engine.memory import DeviceWishes
-from modules.engine.service import DiffusionEngine
+from modules.engine.service import DiffusionEngine, EngineSettings
 from modules.library.catalog import CheckpointCatalog
+from modules.library.files import ModelFiles
 from modules.library.hashing import HashCache
 
 MakeRequest = Callable[..., GenerationRequest]
@@ -55,7 +56,7 @@ def catalog(starter_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Ch
 
 @pytest.fixture(scope="session")
 def engine(catalog: CheckpointCatalog) -> DiffusionEngine:
-    return DiffusionEngine(catalog, DeviceWishes(use_cpu=True))
+    return DiffusionEngine(ModelFiles(catalog), EngineSettings(DeviceWishes(use_cpu=True)))
 
 
 @pytest.fixture

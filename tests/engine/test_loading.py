@@ -16,8 +16,9 @@ from modules.core.errors import ModelUnavailable
 from modules.core.events import ModelLoading
 from modules.engine.ldm_keys import unet_tensors
 from modules.engine.memory import DeviceWishes, plan_device
-from modules.engine.service import DiffusionEngine
+from modules.engine.service import DiffusionEngine, EngineSettings
 from modules.library.catalog import CheckpointCatalog
+from modules.library.files import ModelFiles
 from modules.library.hashing import HashCache
 from tests.engine.conftest import MakeRequest, Watcher
 
@@ -48,7 +49,8 @@ def single_file(starter_model: Path, exporting: ModuleType, tmp_path_factory: py
 
 
 def engine_for(folder: Path) -> DiffusionEngine:
-    return DiffusionEngine(CheckpointCatalog([folder], HashCache(folder / "hashes.json")), DeviceWishes(use_cpu=True))
+    catalog = CheckpointCatalog([folder], HashCache(folder / "hashes.json"))
+    return DiffusionEngine(ModelFiles(catalog), EngineSettings(DeviceWishes(use_cpu=True)))
 
 
 def test_a_single_file_gives_the_same_picture_as_the_folder(

@@ -11,12 +11,10 @@ import pytest
 from PIL import Image
 
 from modules.core.errors import StorageFailed
-from modules.core.request import GenerationRequest
 from modules.core.result import GeneratedImage
 from modules.gallery import saving
 from modules.gallery.saving import PictureStore, SavingRules, encode_png, unfinished
 
-REQUEST = GenerationRequest(prompt="a pear", seed=5)
 DAY = date(2026, 1, 31)
 
 
@@ -34,7 +32,7 @@ def no_claim(path: Path, sha256: str) -> None:
 
 
 def test_pictures_are_numbered_by_folder_and_named_by_seed(tmp_path: Path) -> None:
-    paths = [store(tmp_path).save(picture(seed), REQUEST, no_claim) for seed in (5, 6)]
+    paths = [store(tmp_path).save(picture(seed), True, no_claim) for seed in (5, 6)]
     folder = tmp_path / "txt2img-images" / "2026-01-31"
     assert paths == [folder / "00000-5.png", folder / "00001-6.png"]
     assert sorted(path.name for path in folder.iterdir()) == ["00000-5.png", "00001-6.png"]
@@ -45,12 +43,12 @@ def test_the_number_is_one_above_the_highest_whatever_else_lies_there(tmp_path: 
     folder.mkdir(parents=True)
     for name in ("00007-1.png", "123456-9.png", "00003-x.png", "99-1.png", "notes.txt", "grid-999999.png"):
         (folder / name).touch()
-    assert store(tmp_path).save(picture(), REQUEST, no_claim).name == "123457-5.png"
+    assert store(tmp_path).save(picture(), True, no_claim).name == "123457-5.png"
 
 
 def test_the_infotext_is_in_the_chunk_that_other_programs_read(tmp_path: Path) -> None:
     for text in ("plain\nSteps: 20", "größer, 木, 🍎\nSteps: 20"):
-        with Image.open(store(tmp_path).save(picture(text=text), REQUEST, no_claim)) as saved:
+        with Image.open(store(tmp_path).save(picture(text=text), True, no_claim)) as saved:
             assert saved.text == {"parameters": text}
             assert saved.tobytes() == picture().pixels.tobytes()
 
@@ -62,7 +60,7 @@ def test_equal_pictures_give_equal_bytes() -> None:
 
 def test_options_choose_the_folder_and_leave_out_the_infotext(tmp_path: Path) -> None:
     rules = SavingRules(folder="icons/small", folder_per_day=False, infotext=False)
-    path = store(tmp_path, rules).save(picture(), REQUEST, no_claim)
+    path = store(tmp_path, rules).save(picture(), True, no_claim)
     assert path == tmp_path / "icons" / "small" / "00000-5.png"
     with Image.open(path) as saved:
         assert saved.info == {}
@@ -75,7 +73,7 @@ def test_the_claim_comes_before_the_file_and_tells_its_hash(tmp_path: Path) -> N
         assert not path.exists()
         claims.append((path, sha256))
 
-    path = store(tmp_path).save(picture(), REQUEST, claim)
+    path = store(tmp_path).save(picture(), True, claim)
     assert claims == [(path, hashlib.sha256(path.read_bytes()).hexdigest())]
 
 
@@ -89,16 +87,16 @@ def test_a_full_disk_leaves_no_file_behind_and_says_where_and_why(
     with monkeypatch.context() as patch:
         patch.setattr(saving.os, function, full)
         with pytest.raises(StorageFailed, match=r"2026-01-31: No space left on device") as raised:
-            store(tmp_path).save(picture(), REQUEST, no_claim)
+            store(tmp_path).save(picture(), True, no_claim)
     assert isinstance(raised.value.__cause__, OSError)
     assert [path for path in (tmp_path / "txt2img-images").rglob("*") if path.is_file()] == []
-    assert store(tmp_path).save(picture(), REQUEST, no_claim).name == "00000-5.png"
+    assert store(tmp_path).save(picture(), True, no_claim).name == "00000-5.png"
 
 
 def test_a_folder_that_cannot_be_made_is_reported_with_its_path(tmp_path: Path) -> None:
     (tmp_path / "txt2img-images").write_text("a file where the folder should be")
     with pytest.raises(StorageFailed, match="txt2img-images"):
-        store(tmp_path).save(picture(), REQUEST, no_claim)
+        store(tmp_path).save(picture(), True, no_claim)
 
 
 def test_what_a_killed_save_left_is_cleared_away(tmp_path: Path) -> None:
@@ -111,7 +109,7 @@ def test_what_a_killed_save_left_is_cleared_away(tmp_path: Path) -> None:
 
 def save_several(outputs: Path, seed: int) -> None:
     for _ in range(10):
-        store(outputs).save(picture(seed), REQUEST, no_claim)
+        store(outputs).save(picture(seed), True, no_claim)
 
 
 def test_two_processes_neither_leave_gaps_nor_overwrite(tmp_path: Path) -> None:

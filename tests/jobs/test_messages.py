@@ -53,7 +53,7 @@ def test_a_job_message_has_what_the_page_shows(make_queue: QueueMaker) -> None:
         "started": job.started,
         "finished": job.finished,
         "error": None,
-        "request": job.request.model_dump(),
+        "request": job.request.model_dump(mode="json"),
         "images": [
             {
                 "index": 0,
@@ -63,6 +63,7 @@ def test_a_job_message_has_what_the_page_shows(make_queue: QueueMaker) -> None:
             }
         ],
         "image_count": 1,
+        "purpose": "keep",
     }
 
 

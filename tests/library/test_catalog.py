@@ -53,6 +53,15 @@ def test_a_title_carries_the_hash_once_it_is_known_and_remembers_it(tmp_path: Pa
     assert catalog(tmp_path).find("a").title == hashed.title
 
 
+def test_the_short_title_leaves_out_folder_and_ending(tmp_path: Path) -> None:
+    checkpoint(tmp_path / "sub" / "a.safetensors")
+    models = catalog(tmp_path)
+    entry = models.find("a")
+    assert entry.short_title == "a"
+    hashed = models.hashed(entry)
+    assert hashed.short_title == f"a [{hashed.short_hash}]"
+
+
 def test_a_changed_file_is_hashed_anew(tmp_path: Path) -> None:
     models = catalog(tmp_path)
     file = checkpoint(tmp_path / "a.safetensors")

@@ -1,6 +1,8 @@
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from modules.prompts.grammar import parse_emphasis, without_comments
+from modules.prompts.grammar import EMPHASIS_MODES, Fragment, parse_emphasis, uses_emphasis, without_comments
 
 
 def weights(prompt: str) -> list[tuple[str, float]]:
@@ -59,3 +61,47 @@ def test_no_prompt_is_too_wild(prompt: str) -> None:
 )
 def test_comments_are_left_out(text: str, expected: str) -> None:
     assert without_comments(text) == expected
+
+
+def test_without_emphasis_all_is_text_even_break() -> None:
+    prompt = "a (red:1.3) [cat] BREAK b"
+    assert parse_emphasis(prompt, "None") == [Fragment(prompt)]
+
+
+def test_ignored_emphasis_loses_its_brackets_and_weights_but_not_its_breaks() -> None:
+    fragments = parse_emphasis("a (red:1.3) cat BREAK [b]", "Ignore")
+    assert [(fragment.text, fragment.weight, fragment.is_break) for fragment in fragments] == [
+        ("a ", 1.0, False),
+        ("red", 1.0, False),
+        (" cat", 1.0, False),
+        ("BREAK", -1.0, True),
+        ("", 1.0, False),
+        ("b", 1.0, False),
+    ]
+
+
+def test_a_break_in_weighted_brackets_is_a_word_when_emphasis_is_ignored() -> None:
+    assert not any(fragment.is_break for fragment in parse_emphasis("(a BREAK b:1.2)", "Ignore"))
+
+
+@pytest.mark.parametrize("mode", ["Original", "No norm", "of a later version"])
+def test_every_other_mode_reads_alike(mode: str) -> None:
+    assert parse_emphasis("a (red:1.3)", mode) == [Fragment("a "), Fragment("red", 1.3)]
+
+
+@pytest.mark.parametrize(("text", "expected"), [("a cat", False), ("a (cat)", True), ("a [cat", True), ("\\(", True)])
+def test_brackets_are_what_emphasis_needs(text: str, expected: bool) -> None:
+    assert uses_emphasis(text) is expected
+
+
+@given(st.text() | st.text("()[]:\\1. BREAK\n"), st.sampled_from(EMPHASIS_MODES))
+def test_any_text_has_fragments_in_every_mode(text: str, mode: str) -> None:
+    fragments = parse_emphasis(text, mode)
+    assert fragments
+    if not uses_emphasis(text):
+        assert all(fragment.weight in (1.0, -1.0) for fragment in fragments)
+
+
+@given(st.text() | st.text("#\na "))
+def test_a_text_without_comments_has_none(text: str) -> None:
+    assert "#" not in without_comments(text)

@@ -1,4 +1,6 @@
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from modules.prompts.schedule import PromptAt, Timeline, WeightedPrompt, prompt_schedule, split_parts
 
@@ -55,3 +57,16 @@ def test_no_prompt_is_too_deep(prompt: str) -> None:
 )
 def test_and_divides_a_prompt_into_weighted_parts(prompt: str, expected: list[WeightedPrompt]) -> None:
     assert split_parts(prompt) == expected
+
+
+@given(st.text() | st.text("[]():|\\a1. "), st.integers(1, 40), st.booleans())
+def test_any_text_has_a_schedule_to_the_last_step(text: str, steps: int, old_rule: bool) -> None:
+    schedule = prompt_schedule(text, Timeline(steps, old_rule=old_rule))
+    ends = [stage.until for stage in schedule]
+    assert ends == sorted(set(ends))
+    assert ends[-1] == steps
+
+
+@given(st.text() | st.text("AND :.0123456789-+ \n"))
+def test_any_text_has_parts(text: str) -> None:
+    assert len(split_parts(text)) >= 1

@@ -1,5 +1,6 @@
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -50,3 +51,43 @@ def test_an_unknown_name_is_reported_as_it_was_given() -> None:
 def test_the_lists_are_there_without_torch(repo_root: Path) -> None:
     code = "import sys, modules.sampling.registry as r; r.sampler_labels(); assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], cwd=repo_root, check=True)
+
+A1111_ORDER = (
+    "DPM++ 2M", "DPM++ SDE", "DPM++ 2M SDE", "DPM++ 2M SDE Heun", "DPM++ 2S a", "DPM++ 3M SDE", "Euler a", "Euler",
+    "LMS", "Heun", "DPM2", "DPM2 a", "DPM fast", "DPM adaptive", "Restart", "DDIM", "DDIM CFG++", "PLMS", "UniPC",
+    "LCM",
+)  # fmt: skip
+FORGE_ONLY = ("HeunPP2", "IPNDM", "IPNDM_V", "DEIS")
+
+
+def labels_with(test: Callable[[registry.Sampler], object]) -> set[str]:
+    return {sampler.label for sampler in registry.SAMPLERS if test(sampler)}
+
+
+def test_the_samplers_stand_in_the_order_that_users_know() -> None:
+    assert registry.sampler_labels() == [*A1111_ORDER, *FORGE_ONLY]
+
+
+def test_the_options_are_those_that_a1111_hands_to_each_sampler() -> None:
+    assert labels_with(lambda sampler: "churn" in sampler.options) == {"Euler", "Heun", "DPM2"}
+    assert labels_with(lambda sampler: "noise_strength" in sampler.options) == {
+        "DPM fast", "DPM2 a", "DPM++ 2S a", "DPM++ SDE", "DPM++ 2M SDE", "DPM++ 2M SDE Heun", "DPM++ 3M SDE",
+    }  # fmt: skip
+    assert labels_with(lambda sampler: "eta" in sampler.options) == {
+        "DPM++ SDE", "DPM++ 2M SDE", "DPM++ 2M SDE Heun", "DPM++ 2S a", "DPM++ 3M SDE", "Euler a", "DPM2 a", "DPM fast",
+        "DPM adaptive", "DDIM", "DDIM CFG++",
+    }  # fmt: skip
+    assert labels_with(lambda sampler: "unipc" in sampler.options) == {"UniPC"}
+
+
+def test_what_sets_a_sampler_apart() -> None:
+    assert labels_with(lambda sampler: sampler.ensd) == {
+        "Euler a", "DPM2 a", "DPM++ 2S a", "DPM fast", "DPM adaptive",
+    }  # fmt: skip
+    assert labels_with(lambda sampler: sampler.eta_default == 0) == {"DDIM", "DDIM CFG++"}
+    assert labels_with(lambda sampler: sampler.consistency) == {"LCM"}
+    assert labels_with(lambda sampler: sampler.needs_unconditional) == {"DDIM CFG++"}
+    assert labels_with(lambda sampler: sampler.guidance_factor != 1) == {"DDIM CFG++"}
+    cfg_pp = registry.find_sampler("ddim_cfgpp")
+    assert cfg_pp is not None
+    assert 12.5 * cfg_pp.guidance_factor == pytest.approx(1.0)

@@ -51,6 +51,7 @@ def site_config(folder: Path, credentials: tuple[tuple[str, str], ...] = (), hos
         models_dir=models,
         checkpoint_dirs=(models / "Stable-diffusion",),
         settings_file=folder / "config.json",
+        styles_files=(folder / "styles.csv",),
         credentials=credentials,
         host=host,
     )

@@ -57,7 +57,7 @@ def addresses(routes: list[BaseRoute], prefix: str = "") -> Iterator[tuple[str, 
 
 def test_no_route_answers_a_stranger(guarded: Site, stranger: TestClient) -> None:
     services = guarded.services
-    app = make_routes(services, CheckpointChooser(services.checkpoints, services.settings, services.preload))
+    app = make_routes(services, CheckpointChooser(services.files.checkpoints, services.settings, services.jobs.preload))
     known = list(addresses(list(app.routes)))
     known += [(f"{assets_address()}/main.js", {"GET"}, False), ("/assets/index.js", {"GET"}, False)]
     known += [("/logout", {"GET", "POST"}, False), ("/nothing/at/all", {"GET", "PUT"}, False)]

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from modules.core.errors import InvalidRequest
-from modules.core.parameters import LARGEST_SEED, LONGEST_PROMPT, PARAMETERS
+from modules.core.parameter import LARGEST_SEED
+from modules.core.parameters import LONGEST_PROMPT, PARAMETERS
 from modules.web.checkpoints import CheckpointChooser
 from modules.web.forms import TXT2IMG_FIELDS, element_id, request_from_form
 from modules.web.pages.txt2img import submit_form
@@ -34,7 +35,7 @@ def values(**changes: object) -> list[object]:
 
 @pytest.fixture
 def chooser(site: Site) -> CheckpointChooser:
-    return CheckpointChooser(site.services.checkpoints, site.services.settings, site.services.preload)
+    return CheckpointChooser(site.services.files.checkpoints, site.services.settings, site.services.jobs.preload)
 
 
 def test_every_parameter_has_a_place_on_the_page() -> None:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
-from modules.core.parameters import LARGEST_SEED
+from modules.core.parameter import LARGEST_SEED
 from modules.core.request import GenerationRequest
 from modules.web import live
 from modules.web.live import Mailbox, for_browser

@@ -3,7 +3,7 @@
 import pytest
 from starlette.testclient import TestClient
 
-from modules.core.parameters import LARGEST_SEED
+from modules.core.parameter import LARGEST_SEED
 from modules.core.request import GenerationRequest
 from tests.fakes import HoldAt, wait_until
 from tests.web.site import BROKEN_CHECKPOINT, Site
@@ -98,7 +98,7 @@ def test_options_without_limits_are_plain_json(client: TestClient) -> None:
 
 
 def test_tokens_are_counted(client: TestClient, site: Site) -> None:
-    wait_until(lambda: site.services.count_tokens("a") is not None)
+    wait_until(lambda: site.services.jobs.count_tokens("a") is not None)
     assert client.post("/easel/tokens", json={"texts": ["a b c", ""]}).json() == {"counts": [[3, 75], [0, 75]]}
     assert client.post("/easel/tokens", json={"texts": ["x"] * 99}).status_code == 422
 

@@ -13,6 +13,9 @@ Noise = Callable[[float, float], Tensor]
 
 OnStep = Callable[[int, Tensor, Tensor], None]
 
+ADAMS = ((1.0,), (3 / 2, -1 / 2), (23 / 12, -16 / 12, 5 / 12), (55 / 24, -59 / 24, 37 / 24, -9 / 24))
+"""Adams-Bashforth weights of the last one to four slopes of equal steps, newest first."""
+
 
 def ignore_step(index: int, x: Tensor, denoised: Tensor) -> None:
     """Do nothing: the `on_step` of who does not watch."""

@@ -6,15 +6,13 @@ x_next = x0 + sigma_next * epsilon. What is returned has the papers' scale again
 
 from __future__ import annotations
 
+import math
 from itertools import pairwise
 
 from torch import Tensor
 
-from modules.sampling.denoisers import Denoiser
-from modules.sampling.solvers.common import Noise, OnStep, derivative, ignore_step, per_image
-
-# Adams-Bashforth weights of the last one to four noise predictions, newest first.
-_ADAMS = ((1.0,), (3 / 2, -1 / 2), (23 / 12, -16 / 12, 5 / 12), (55 / 24, -59 / 24, 37 / 24, -9 / 24))
+from modules.sampling.denoisers import Denoiser, GuidedCall
+from modules.sampling.solvers.common import ADAMS, Noise, OnStep, derivative, ignore_step, per_image
 
 
 def unit_variance(x: Tensor, sigma: float) -> Tensor:
@@ -38,11 +36,38 @@ def sample_ddim(
         denoised = denoise(x, per_image(sigma, x))
         on_step(index, x, denoised)
         epsilon = derivative(x, sigma, denoised)
-        # The noise is drawn even when it is not used: so does the reference, and later draws depend on it.
-        fresh = noise(sigma, sigma_next)
-        added = eta * _posterior_deviation(sigma, sigma_next)
-        x = denoised + (sigma_next**2 - added**2) ** 0.5 * epsilon + added * fresh
+        x = denoised + _renoised(epsilon, (sigma, sigma_next), noise(sigma, sigma_next), eta)
     return unit_variance(x, levels[-1])
+
+
+def sample_ddim_cfg_pp(
+    denoise: GuidedCall,
+    x: Tensor,
+    sigmas: Tensor,
+    *,
+    noise: Noise,
+    eta: float = 0.0,
+    on_step: OnStep = ignore_step,
+) -> Tensor:
+    """CFG++ (Chung et al. 2024, arXiv:2406.08070, algorithm 2): to the guided x0, back along the unguided noise."""
+    levels = sigmas.tolist()
+    for index, (sigma, sigma_next) in enumerate(pairwise(levels)):
+        denoised = denoise(x, per_image(sigma, x))
+        on_step(index, x, denoised)
+        epsilon = derivative(x, sigma, denoise.unconditional)
+        x = denoised + _renoised(epsilon, (sigma, sigma_next), noise(sigma, sigma_next), eta)
+    return unit_variance(x, levels[-1])
+
+
+def _renoised(epsilon: Tensor, step: tuple[float, float], fresh: Tensor, eta: float) -> Tensor:
+    """Return the noise at the end of a step: a share of the predicted noise, and a share of fresh noise.
+
+    `fresh` is drawn even when it is not used: so does the reference, and later draws depend on it.
+    """
+    added = eta * _posterior_deviation(*step)
+    # Above eta = 1 the fresh noise alone may exceed what the next level holds.
+    kept = math.sqrt(max(step[1] ** 2 - added**2, 0.0))
+    return kept * epsilon + added * fresh
 
 
 def _posterior_deviation(sigma: float, sigma_next: float) -> float:
@@ -72,7 +97,7 @@ def sample_plms(
         epsilon = derivative(x, sigma, denoised)
         if history:
             history = [epsilon, *history[:3]]
-            weighted = zip(_ADAMS[len(history) - 1], history, strict=True)
+            weighted = zip(ADAMS[len(history) - 1], history, strict=True)
             direction = sum((weight * past for weight, past in weighted), start=epsilon * 0)
         else:
             history = [epsilon]

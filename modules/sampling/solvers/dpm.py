@@ -157,6 +157,8 @@ def sample_dpm_fast(
     Only the ends of `sigmas` count: the largest and the smallest positive one.
     """
     calls = len(sigmas) - 1
+    if not calls:
+        return x
     t_start, t_end = -math.log(float(sigmas[0])), -math.log(float(sigmas[-2]))
     blocks = calls // 3 + 1
     orders = [3] * (blocks - 2) + [2, 1] if calls % 3 == 0 else [3] * (blocks - 1) + [calls % 3]
@@ -207,10 +209,11 @@ def sample_dpm_adaptive(
     *,
     noise: Noise,
     eta: float = 0.0,
-    noise_strength: float = 1.0,
     on_step: OnStep = ignore_step,
 ) -> Tensor:
     """DPM-Solver-12's scheme at orders 2 and 3: steps as long as both agree; how many `sigmas` has does not count."""
+    if len(sigmas) < 2:
+        return x
     tolerance = Tolerance()
     t, t_end = -math.log(float(sigmas[0])), -math.log(float(sigmas[-2]))
     size = _StepSize(tolerance.first_step, order=1.5 if eta else 3)
@@ -226,7 +229,7 @@ def sample_dpm_adaptive(
         if size.propose(_relative_error(low, high, previous, tolerance)):
             previous, t, x = low, t_next, high
             if target.sigma_up:
-                x = x + noise(math.exp(-step.t), math.exp(-t_next)) * noise_strength * target.sigma_up
+                x = x + noise(math.exp(-step.t), math.exp(-t_next)) * target.sigma_up
     return x
 
 

@@ -45,7 +45,6 @@ def sample_euler_ancestral(
     *,
     noise: Noise,
     eta: float = 1.0,
-    noise_strength: float = 1.0,
     on_step: OnStep = ignore_step,
 ) -> Tensor:
     """Euler steps down to sigma_down, each followed by fresh noise up to the next level."""
@@ -56,5 +55,5 @@ def sample_euler_ancestral(
         sigma_down, sigma_up = ancestral_split(sigma, sigma_next, eta)
         x = x + derivative(x, sigma, denoised) * (sigma_down - sigma)
         if sigma_next > 0:
-            x = x + noise(sigma, sigma_next) * noise_strength * sigma_up
+            x = x + noise(sigma, sigma_next) * sigma_up
     return x

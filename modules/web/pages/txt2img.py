@@ -10,13 +10,12 @@ import gradio as gr
 
 from modules.core.errors import EaselError, InvalidRequest, JobNotFound
 from modules.web.checkpoints import CheckpointChooser
-from modules.web.forms import TXT2IMG_FIELDS, make_component, request_from_form
+from modules.web.forms import TXT2IMG_FIELDS, make_component
 from modules.web.pages.events import FRONTEND_ONLY, SERVER
+from modules.web.requests import RequestMaker
 from modules.web.services import WebServices
 
 TAB = "txt2img"
-CLIP_SKIP_SETTING = "CLIP_stop_at_last_layers"
-NOISE_SETTING = "randn_source"
 SHOW_OUTCOME = "(text) => { window.easel.messages.outcome(text); return [] }"
 REMEMBER = "(...values) => { window.easel.form.remember(values); return [] }"
 FILL = "(...values) => window.easel.form.fill(values)"
@@ -46,14 +45,10 @@ def submit_form(
     values: Sequence[object], services: WebServices, chooser: CheckpointChooser, owner: str | None
 ) -> dict[str, object]:
     """Put the form's request into the queue; return the job's id, or what is wrong field by field."""
-    current = chooser.current()
-    extra = {
-        "checkpoint": current.title if current else "",
-        "clip_skip": services.settings.get(CLIP_SKIP_SETTING),
-        "noise_source": services.settings.get(NOISE_SETTING),
-    }
+    maker = RequestMaker(services, chooser)
     try:
-        job = services.jobs.submit(request_from_form(TXT2IMG_FIELDS, values, extra, services.lists), owner)
+        request = maker.from_values(dict(zip(TXT2IMG_FIELDS, values, strict=True)))
+        job = services.jobs.submit(request, owner, maker.purpose())
     except EaselError as error:
         return describe_error(error)
     return {"job": job.id}

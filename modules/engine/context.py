@@ -1,0 +1,69 @@
+"""What the passes of one run share: the models at work, the networks in them, and how the user stops it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from modules.core.errors import GenerationStopped, ImageSkipped
+from modules.core.parameters import SAME_CHECKPOINT
+from modules.core.ports import CancelToken, RunSink
+from modules.engine.models import LoadedModel, ModelShelf
+from modules.engine.networks import ChosenNetworks, choose_networks
+from modules.engine.plan import Plan, SamplingPass
+
+
+@dataclass(slots=True)
+class RunContext:
+    """One run. `active` is the model at work, which hires fix and refiner change within a batch; `base` the first."""
+
+    plan: Plan
+    shelf: ModelShelf
+    sink: RunSink
+    cancel: CancelToken
+    active: LoadedModel | None = None
+    base: LoadedModel | None = None
+    refiner: LoadedModel | None = None
+    chosen: dict[int, ChosenNetworks] = field(default_factory=dict)
+    embeddings: dict[str, str] = field(default_factory=dict)
+    """Names and hashes of the embeddings that the prompts had in them."""
+
+    def start(self) -> LoadedModel:
+        """Have the request's own checkpoint at work, as every batch begins."""
+        self.base = self.load(self.plan.request.checkpoint)
+        return self.base
+
+    def load(self, checkpoint: str, beside: LoadedModel | None = None) -> LoadedModel:
+        """Have a checkpoint at work, prepared for this run; `beside` stays in memory. Raises ModelUnavailable."""
+        request, vaes = self.plan.request, self.shelf.files.vaes
+        model = self.shelf.get(checkpoint, self.sink, beside)
+        model.set_vae(vaes.resolve(request.vae, model.bundle.entry.path) if vaes is not None else None)
+        model.set_seamless(request.tiling)
+        self.active = model
+        return model
+
+    def load_for_second_pass(self) -> LoadedModel:
+        """Have the second pass's checkpoint at work; a refiner of the first pass leaves the field to it."""
+        request = self.plan.request
+        if request.hr_checkpoint in ("", SAME_CHECKPOINT):
+            return self.load(request.checkpoint, self.refiner)
+        return self.load(request.hr_checkpoint, self.base)
+
+    def load_refiner(self) -> LoadedModel:
+        """Have the refiner at work."""
+        self.refiner = self.load(self.plan.request.refiner_checkpoint, self.base)
+        return self.refiner
+
+    def networks_of(self, which: SamplingPass) -> ChosenNetworks:
+        """Return the networks that the prompt of a pass asks for."""
+        place = self.plan.passes.index(which)
+        if place not in self.chosen:
+            tags = () if self.plan.request.disable_networks else which.prompts.tags
+            self.chosen[place] = choose_networks(tags, self.shelf.files.loras, self.sink)
+        return self.chosen[place]
+
+    def look_at_cancel(self) -> None:
+        """Raise what ends the run or the batch, if the user asked for it."""
+        if self.cancel.interrupted():
+            raise GenerationStopped
+        if self.cancel.take_skip():
+            raise ImageSkipped

@@ -1,0 +1,75 @@
+"""From the pictures of a first pass to the latents that the second pass of hires fix begins with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Self
+
+import torch
+import torch.nn.functional as F
+from PIL import Image
+from torch import Tensor
+
+from modules.core.request import GenerationRequest
+from modules.engine.families import ModelBundle
+from modules.engine.latents import decode, encode
+from modules.imaging.resize import LATENT_UPSCALERS, upscaled
+
+
+@dataclass(frozen=True, slots=True)
+class HiresGeometry:
+    """How large a first pass is made, in pixels, and how many latents are then cut off, half on either side."""
+
+    width: int
+    height: int
+    cut_columns: int = 0
+    cut_rows: int = 0
+
+    @classmethod
+    def of(cls, request: GenerationRequest, factor: int) -> Self:
+        """Return the geometry of a request; with both sides given the picture covers them and what is over is cut."""
+        width, height = request.hires_size()
+        if not (request.hr_resize_x and request.hr_resize_y):
+            return cls(width, height)
+        if request.width / request.height < width / height:
+            covering = width, width * request.height // request.width
+        else:
+            covering = height * request.width // request.height, height
+        return cls(*covering, (covering[0] - width) // factor, (covering[1] - height) // factor)
+
+
+def enlarged_latents(bundle: ModelBundle, latents: Tensor, request: GenerationRequest) -> Tensor:
+    """Return the first pass's latents, (batch, channels, rows, columns), in the size of the second pass."""
+    factor = bundle.family.vae_factor
+    geometry = HiresGeometry.of(request, factor)
+    if request.hr_upscaler in LATENT_UPSCALERS:
+        mode, antialias = LATENT_UPSCALERS[request.hr_upscaler]
+        size = geometry.height // factor, geometry.width // factor
+        larger = F.interpolate(latents, size=size, mode=mode, antialias=antialias)
+    else:
+        pictures = [decode(bundle, latents[place : place + 1]) for place in range(len(latents))]
+        larger = enlarged_pictures(bundle, pictures, request, geometry)
+    return _cropped(larger, geometry)
+
+
+def latents_of_picture(bundle: ModelBundle, picture: Image.Image, request: GenerationRequest) -> Tensor:
+    """Return what the second pass begins with when a finished picture takes the place of the first."""
+    if request.hr_upscaler in LATENT_UPSCALERS:
+        return enlarged_latents(bundle, encode(bundle, picture), request)
+    geometry = HiresGeometry.of(request, bundle.family.vae_factor)
+    return _cropped(enlarged_pictures(bundle, [picture], request, geometry), geometry)
+
+
+def enlarged_pictures(
+    bundle: ModelBundle, pictures: list[Image.Image], request: GenerationRequest, geometry: HiresGeometry
+) -> Tensor:
+    """Return the latents of pictures that were enlarged by the request's upscaler."""
+    size = geometry.width, geometry.height
+    return torch.cat([encode(bundle, upscaled(picture, *size, request.hr_upscaler)) for picture in pictures])
+
+
+def _cropped(latents: Tensor, geometry: HiresGeometry) -> Tensor:
+    rows, columns = latents.shape[-2:]
+    top, left = geometry.cut_rows // 2, geometry.cut_columns // 2
+    bottom, right = rows - (geometry.cut_rows + 1) // 2, columns - (geometry.cut_columns + 1) // 2
+    return latents[:, :, top:bottom, left:right]

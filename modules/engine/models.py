@@ -1,0 +1,124 @@
+"""The checkpoints in memory, each with its text conditioner and what is patched into it just now."""
+
+from __future__ import annotations
+
+import gc
+import logging
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from diffusers import AutoencoderKL
+
+from modules.core.events import ModelLoading, ModelReady
+from modules.core.ports import RunSink
+from modules.engine.families import ModelBundle
+from modules.engine.loading import load_bundle, load_vae
+from modules.engine.memory import DevicePlan, explaining_out_of_memory
+from modules.engine.text import TextConditioner
+from modules.engine.tiling import set_seamless
+from modules.library.files import ModelFiles
+from modules.library.vae_files import VaeFile
+from modules.networks.embeddings import EmbeddingStore
+from modules.networks.patching import LoraUse, NetworkPatcher
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class LoadedModel:
+    """A checkpoint in memory, and what differs from its file just now."""
+
+    bundle: ModelBundle
+    conditioner: TextConditioner
+    patcher: NetworkPatcher
+    own_vae: AutoencoderKL
+    vae_file: VaeFile | None = None
+    seamless: bool = False
+    text_networks: tuple[LoraUse, ...] = ()
+    other_vaes: dict[Path, AutoencoderKL] = field(default_factory=dict)
+
+    def set_networks(self, uses: Sequence[LoraUse]) -> None:
+        """Have exactly these LoRAs in the weights. Raises NetworkUnavailable; the weights are then as they were."""
+        self.patcher.set(uses)
+        if tuple(uses) != self.text_networks:
+            self.conditioner.forget()
+            self.text_networks = tuple(uses)
+
+    def set_seamless(self, seamless: bool) -> None:
+        """Make pictures whose edges fit together, or ordinary ones."""
+        if seamless != self.seamless:
+            set_seamless(self.bundle.unet, seamless)
+            set_seamless(self.bundle.vae, seamless)
+            self.seamless = seamless
+
+    def set_vae(self, file: VaeFile | None) -> None:
+        """Decode with the VAE of a file, or with the checkpoint's own. Raises ModelUnavailable."""
+        vae = self.own_vae
+        if file is not None:
+            if file.path not in self.other_vaes:
+                self.other_vaes = {file.path: load_vae(file.path, self.bundle.family, self.bundle.plan)}
+            vae = self.other_vaes[file.path]
+        if vae is not self.bundle.vae:
+            self.bundle.residency.exchange(self.bundle.vae, vae)
+            self.bundle.vae = vae
+            set_seamless(vae, self.seamless)
+        self.vae_file = file
+
+
+class ModelShelf:
+    """Loads checkpoints and keeps the last ones."""
+
+    def __init__(self, files: ModelFiles, plan: DevicePlan, keep: Callable[[], int] = lambda: 1) -> None:
+        """Take where models are found, where they work, and how many are kept."""
+        self.files = files
+        self.plan = plan
+        self._keep = keep
+        self._loaded: dict[Path, LoadedModel] = {}
+        """The one used last stands last."""
+        self.embeddings = EmbeddingStore(files.embeddings) if files.embeddings is not None else None
+
+    def get(self, checkpoint: str, sink: RunSink, beside: LoadedModel | None = None) -> LoadedModel:
+        """Return a checkpoint ready to work, loading it if need be; `beside` stays in memory whatever the limit.
+
+        Raises ModelUnavailable, OutOfMemory.
+        """
+        entry = self.files.checkpoints.find(checkpoint)
+        model = self._loaded.pop(entry.path, None)
+        if model is None:
+            self._make_room(beside)
+            model = self._load(entry.path, checkpoint, sink)
+        else:
+            sink.publish(ModelReady(model.bundle.entry.title, 0.0))
+        for other in self._loaded.values():
+            other.bundle.residency.leave()
+        self._loaded[entry.path] = model
+        return model
+
+    def _load(self, path: Path, checkpoint: str, sink: RunSink) -> LoadedModel:
+        entry = self.files.checkpoints.find(checkpoint)
+        started = time.monotonic()
+        sink.publish(ModelLoading(entry.title, 0.0, "computing the hash"))
+        entry = self.files.checkpoints.hashed(entry)
+        with explaining_out_of_memory():
+            bundle = load_bundle(
+                entry, self.plan, lambda fraction, stage: sink.publish(ModelLoading(entry.title, fraction, stage))
+            )
+        seconds = time.monotonic() - started
+        logger.info("Checkpoint %s loaded in %.1f s.", entry.title, seconds)
+        sink.publish(ModelReady(entry.title, seconds))
+        patcher = NetworkPatcher(bundle.unet, bundle.text_encoder)
+        return LoadedModel(bundle, TextConditioner(bundle, self.embeddings), patcher, bundle.vae)
+
+    def _make_room(self, beside: LoadedModel | None) -> None:
+        """Forget the checkpoints used longest ago, so that one more is within the limit."""
+        most = max(self._keep(), 2 if beside is not None else 1) - 1
+        for path in [path for path, model in self._loaded.items() if model is not beside]:
+            if len(self._loaded) <= most:
+                break
+            del self._loaded[path]
+        gc.collect()
+        if self.plan.device.type == "cuda":
+            torch.cuda.empty_cache()

@@ -1,0 +1,189 @@
+"""One pass over one batch: prompts, noise, solver, refiner, and the events of its steps."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from modules.core.events import PreviewReady, StepDone
+from modules.core.parameters import ZERO_TERMINAL_SNR
+from modules.core.request import GenerationRequest
+from modules.engine.context import RunContext
+from modules.engine.denoise import Conditioning, GuidedDenoiser, Model, Part
+from modules.engine.families import ModelBundle
+from modules.engine.models import LoadedModel
+from modules.engine.networks import embedding_hashes
+from modules.engine.plan import LATENT_PIXELS, BatchPlan, SamplingPass
+from modules.engine.preview import preview
+from modules.engine.text import EncodedPrompt
+from modules.prompts.schedule import split_parts
+from modules.sampling.denoisers import LcmDenoiser, LcmLevels, NoiseLevels, downcasted, zero_terminal_snr
+from modules.sampling.noise import BatchNoise, BrownianNoise, NoiseSeeds
+from modules.sampling.passes import PassPlan, plan_pass
+from modules.sampling.solvers.common import Noise, OnStep
+
+TRAINED_LAST = 999
+
+
+def sample_pass(context: RunContext, batch: BatchPlan, which: SamplingPass, latents: Tensor | None) -> Tensor:
+    """Return the latents after one pass: (batch, channels, height/8, width/8), scaled by the VAE factor, float32.
+
+    `latents` are those that a second pass begins with. The context's active model is the one at work, and after a
+    refiner has taken over it is that.
+    """
+    if context.active is None:
+        raise RuntimeError("no model is at work")
+    request, loaded = context.plan.request, context.active
+    bundle, levels = loaded.bundle, levels_of(loaded.bundle, request, which)
+    walk = plan_pass(
+        which.sampler, which.schedule, levels, which.steps, context.plan.pass_options(), which.strength,
+        exact_steps=which.exact_steps,
+    )  # fmt: skip
+    shape = bundle.latent_shape(which.width, which.height)
+    drawn = BatchNoise(_seeds(request, batch), shape, request.noise_source, bundle.plan.device)
+    start = _start(walk, drawn, latents, request)
+    conditioning = condition(context, loaded, which)
+    guidance = context.plan.guidance(which, walk.total_steps * which.calls_a_step)
+    handover = RefinerHandover(context, which) if _refines(request, which) else None
+    guided = GuidedDenoiser(Model(bundle, levels, conditioning), guidance, context.look_at_cancel, handover)
+    with bundle.residency.using(bundle.unet):
+        sampled: Tensor = which.sampler.function()(
+            LcmDenoiser(guided, levels) if isinstance(levels, LcmLevels) else guided,
+            start,
+            walk.sigmas,
+            noise=_noise(request, batch, start, drawn, walk, which),
+            on_step=_watcher(context, batch, which, guided),
+            **context.plan.solver_options(which.sampler),
+        )
+    context.plan.acted |= guided.acted
+    context.look_at_cancel()
+    return sampled
+
+
+def condition(context: RunContext, loaded: LoadedModel, which: SamplingPass) -> Conditioning:
+    """Put the networks of a pass into a model, and return its prompts as that model's text encoder sees them."""
+    plan = context.plan
+    networks = context.networks_of(which)
+    if which is plan.second and plan.request.hires_first_networks and which is not plan.passes[0]:
+        loaded.set_networks(context.networks_of(plan.first).uses)
+        conditioning = _encoded(context, loaded, which)
+        loaded.set_networks(networks.uses)
+        return conditioning
+    loaded.set_networks(networks.uses)
+    return _encoded(context, loaded, which)
+
+
+def _encoded(context: RunContext, loaded: LoadedModel, which: SamplingPass) -> Conditioning:
+    rules, scale = context.plan.text_rules(), context.plan.request.cfg_scale * which.sampler.guidance_factor
+
+    def encode(text: str) -> EncodedPrompt:
+        encoded = loaded.conditioner.encode(text, rules, which.timeline)
+        context.embeddings.update(embedding_hashes(loaded, encoded.embeddings))
+        return encoded
+
+    parts = split_parts(which.prompts.encoded)
+    positive = tuple(Part(encode(part.text), part.weight) for part in parts)
+    guided = scale != 1 or [part.weight for part in parts] != [1.0] or which.sampler.needs_unconditional
+    negative = encode(which.prompts.negative_prompt) if guided else None
+    return Conditioning(positive, negative, encode("").stages[0])
+
+
+class RefinerHandover:
+    """Lets the refiner take over once the noise has fallen far enough, or enough steps are done."""
+
+    def __init__(self, context: RunContext, which: SamplingPass) -> None:
+        self.context = context
+        self.which = which
+        self._done = False
+
+    def __call__(self, call: int, sigma: float) -> Model | None:
+        """Return the refiner when it is due before the `call`-th call (from 0) at `sigma`."""
+        request = self.context.plan.request
+        if self._done or self._share(call, sigma) < request.refiner_switch_at:
+            return None
+        self._done = True
+        active = self.context.active
+        wanted = self.context.shelf.files.checkpoints.find(request.refiner_checkpoint)
+        if active is not None and wanted.path == active.bundle.entry.path:
+            return None
+        refiner = self.context.load_refiner()
+        refiner.bundle.residency.bring(refiner.bundle.unet)
+        conditioning = condition(self.context, refiner, self.which)
+        refiner.bundle.residency.bring(refiner.bundle.unet)
+        return Model(refiner.bundle, levels_of(refiner.bundle, request, self.which), conditioning)
+
+    def _share(self, call: int, sigma: float) -> float:
+        """Return how much of the way is done: measured on the trained timesteps, as A1111 does since 1.9."""
+        if self.context.plan.request.refiner_by_steps or self.context.active is None:
+            return call / (self.which.steps * self.which.calls_a_step)
+        levels = levels_of(self.context.active.bundle, self.context.plan.request, self.which)
+        nearest = int((levels.sigmas - sigma).abs().argmin())
+        return (TRAINED_LAST - nearest) / (TRAINED_LAST + 1)
+
+
+def levels_of(bundle: ModelBundle, request: GenerationRequest, which: SamplingPass) -> NoiseLevels:
+    """Return the model's noise levels as the request and the sampler want them."""
+    alphas = bundle.levels.alphas_cumprod
+    changed = alphas
+    if request.noise_schedule == ZERO_TERMINAL_SNR:
+        changed = zero_terminal_snr(changed)
+    if request.downcast_alphas:
+        changed = downcasted(changed)
+    levels = bundle.levels if changed is alphas else NoiseLevels(changed)
+    return LcmLevels(levels) if which.sampler.consistency else levels
+
+
+def _refines(request: GenerationRequest, which: SamplingPass) -> bool:
+    """Say whether the refiner takes over in this pass."""
+    if not request.refines():
+        return False
+    if not request.enable_hr:
+        return True
+    second = which.strength is not None
+    return request.hires_refiner_pass in ("both passes", "second pass" if second else "first pass")
+
+
+def _seeds(request: GenerationRequest, batch: BatchPlan) -> NoiseSeeds:
+    size = request.seed_size()
+    return NoiseSeeds(
+        tuple(batch.seeds),
+        tuple(batch.subseeds) if request.subseed_strength else (),
+        request.subseed_strength,
+        (size[1] // LATENT_PIXELS, size[0] // LATENT_PIXELS) if size else None,
+        request.ensd,
+    )
+
+
+def _start(walk: PassPlan, drawn: BatchNoise, latents: Tensor | None, request: GenerationRequest) -> Tensor:
+    """Return the noisy latents that the solver begins with."""
+    noise = drawn.draw()
+    start = walk.begin(noise, latents)
+    if latents is not None and request.extra_noise:
+        start = start + noise * request.extra_noise
+    return start
+
+
+def _noise(
+    request: GenerationRequest, batch: BatchPlan, start: Tensor, drawn: BatchNoise, walk: PassPlan, which: SamplingPass
+) -> Noise:
+    """Return the noise of the steps: fresh draws, or a Brownian path over the schedule."""
+    if which.sampler.brownian:
+        shared = request.shared_brownian
+        return BrownianNoise(batch.seeds, start, *walk.span, source=request.noise_source, shared=shared)
+    return lambda sigma, sigma_next: drawn.draw()
+
+
+def _watcher(context: RunContext, batch: BatchPlan, which: SamplingPass, guided: GuidedDenoiser) -> OnStep:
+    """Return what tells of every step; the steps of all passes are counted through."""
+    passes = context.plan.passes
+    before = sum(one.steps for one in passes[: passes.index(which)])
+    total = sum(one.steps for one in passes)
+
+    def watch(index: int, x: Tensor, denoised: Tensor) -> None:
+        # DPM adaptive takes as many steps as it needs.
+        step = before + min(index + 1, which.steps)
+        context.sink.publish(StepDone(batch.first_image, len(batch.seeds), step, total))
+        if context.sink.wants_preview(step):
+            picture = preview(guided.model.bundle.family, denoised)
+            context.sink.publish(PreviewReady(batch.first_image, picture))
+
+    return watch

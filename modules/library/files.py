@@ -1,0 +1,40 @@
+"""All model files that there are: the catalogs of checkpoints, VAEs, LoRAs and embeddings."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Self
+
+from modules.cli import AppConfig
+from modules.library.catalog import CheckpointCatalog
+from modules.library.choices import open_catalog, open_embeddings, open_loras, open_vaes
+from modules.library.network_files import NetworkFolder
+from modules.library.vae_files import VaeCatalog
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFiles:
+    """Where models are found. Without `vaes`, `loras` or `embeddings` none of those are known."""
+
+    checkpoints: CheckpointCatalog
+    vaes: VaeCatalog | None = None
+    loras: NetworkFolder | None = None
+    embeddings: NetworkFolder | None = None
+
+    @classmethod
+    def of(cls, config: AppConfig) -> Self:
+        """Return the catalogs of the folders that the command line names; nothing is looked at yet."""
+        checkpoints = open_catalog(config)
+        return cls(
+            checkpoints,
+            open_vaes(config, checkpoints),
+            open_loras(config, checkpoints.hashes),
+            open_embeddings(config, checkpoints.hashes),
+        )
+
+    def refresh(self) -> None:
+        """Look at all folders again."""
+        self.checkpoints.refresh()
+        for folder in (self.vaes, self.loras, self.embeddings):
+            if folder is not None:
+                folder.refresh()

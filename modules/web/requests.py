@@ -1,0 +1,94 @@
+"""From what the page holds to a request: the form's fields, the present options, styles and override settings."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from modules.core.errors import FieldProblem, InvalidRequest
+from modules.core.parameter import Parameter
+from modules.core.parameters import PARAMETERS
+from modules.core.request import GenerationRequest
+from modules.jobs.model import Purpose
+from modules.settings.schema import parameter_values
+from modules.web.checkpoints import CheckpointChooser
+from modules.web.services import WebServices
+
+CHECKPOINT_KEY = "Model hash"
+"""The override setting that chooses a checkpoint, by hash or name."""
+_OPTION_OF_KEY: Mapping[str, Parameter] = {
+    parameter.infotext: parameter
+    for parameter in PARAMETERS.values()
+    if parameter.option is not None and parameter.infotext is not None
+}
+"""Infotext key to the parameter, for those that are options and have no field on the form."""
+
+
+class RequestMaker:
+    """Makes requests for the page that shows `services`."""
+
+    def __init__(self, services: WebServices, chooser: CheckpointChooser) -> None:
+        self._services = services
+        self._chooser = chooser
+
+    def from_values(self, values: Mapping[str, object]) -> GenerationRequest:
+        """Return the request of form values by parameter name, with "styles" and "override_settings" if there are any.
+
+        A number box that was emptied holds None and is refused like any other wrong value. Raises InvalidRequest.
+        """
+        given = {name: "" if value is None else value for name, value in values.items() if name in PARAMETERS}
+        styles = _texts(values.get("styles"))
+        prompt, negative = self._styled(given, styles)
+        overrides = read_overrides(_texts(values.get("override_settings")))
+        current = self._chooser.current()
+        everything: dict[str, object] = {
+            **parameter_values(self._services.settings.all()),
+            "checkpoint": current.title if current else "",
+            **given,
+            "prompt": prompt,
+            "negative_prompt": negative,
+            **overrides,
+        }
+        return GenerationRequest.checked(everything, self._services.lists)
+
+    def purpose(self) -> Purpose:
+        """Return what becomes of the pictures of a job of the page."""
+        return Purpose.KEEP if self._services.settings.get("samples_save") else Purpose.UNSAVED
+
+    def _styled(self, given: Mapping[str, object], styles: Sequence[str]) -> tuple[object, object]:
+        prompt, negative = given.get("prompt", ""), given.get("negative_prompt", "")
+        if not styles or not isinstance(prompt, str) or not isinstance(negative, str):
+            return prompt, negative
+        return self._services.styles.apply(prompt, negative, styles)
+
+
+def read_overrides(pairs: Iterable[str]) -> dict[str, object]:
+    """Return the parameters that override settings such as "Clip skip: 2" set. Raises InvalidRequest."""
+    values: dict[str, object] = {}
+    problems = []
+    for pair in pairs:
+        key, _, value = pair.partition(":")
+        parameter = _OPTION_OF_KEY.get(key.strip())
+        if parameter is not None:
+            values[parameter.name] = value.strip()
+        elif key.strip() == CHECKPOINT_KEY:
+            values["checkpoint"] = value.strip()
+        else:
+            allowed = f'"Key: value" with one of the keys {CHECKPOINT_KEY}, {", ".join(_OPTION_OF_KEY)}'
+            problems.append(FieldProblem("override_settings", "Override settings", pair, allowed))
+    if problems:
+        raise InvalidRequest(problems)
+    return values
+
+
+def override_pair(name: str, value: object) -> str:
+    """Return the override setting that gives a parameter a value."""
+    parameter = PARAMETERS[name]
+    return f"{parameter.infotext}: {value}"
+
+
+def _texts(value: Any) -> list[str]:
+    """Return a list of texts as a multiple choice sends it; None is an empty one."""
+    if value is None:
+        return []
+    return [str(each) for each in value] if isinstance(value, (list, tuple)) else [str(value)]
