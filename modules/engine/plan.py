@@ -146,7 +146,7 @@ class Plan:
             pad=request.pad_conds,
             pad_v0=request.pad_conds_v0,
             steps_by_timestep=sampler.unit_start,
-            quantize=request.quantize,
+            quantize=request.quantize and not sampler.unit_start,
             needs_unconditional=sampler.needs_unconditional,
         )
 

@@ -124,10 +124,11 @@ def levels_of(bundle: ModelBundle, request: GenerationRequest, which: SamplingPa
     """Return the model's noise levels as the request and the sampler want them."""
     alphas = bundle.levels.alphas_cumprod
     changed = alphas
-    if request.noise_schedule == ZERO_TERMINAL_SNR:
-        changed = zero_terminal_snr(changed)
+    # In A1111's order, whose rounding shows.
     if request.downcast_alphas:
         changed = downcasted(changed)
+    if request.noise_schedule == ZERO_TERMINAL_SNR:
+        changed = zero_terminal_snr(changed)
     levels = bundle.levels if changed is alphas else NoiseLevels(changed)
     return LcmLevels(levels) if which.sampler.consistency else levels
 

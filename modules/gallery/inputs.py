@@ -41,11 +41,15 @@ class InputStore:
 
     def load(self, digest: str) -> Image.Image:
         """Return a kept picture as 8-bit RGB, turned as its metadata says. Raises InvalidRequest when it is gone."""
+        return ImageOps.exif_transpose(open_picture(self.content(digest), "image")).convert("RGB")
+
+    def content(self, digest: str) -> bytes:
+        """Return a kept picture's file as it was handed in. Raises InvalidRequest when it is gone."""
         path = self._folder / digest
         if not _DIGEST.fullmatch(digest) or not path.is_file():
             problem = FieldProblem("image", "Image", digest or "an empty value", "the hash of a picture that was kept")
             raise InvalidRequest([problem])
-        return ImageOps.exif_transpose(open_picture(path.read_bytes(), "image")).convert("RGB")
+        return path.read_bytes()
 
 
 def open_picture(content: bytes, field: str) -> Image.Image:

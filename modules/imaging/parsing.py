@@ -34,10 +34,15 @@ class Infotext:
 
 
 def quoted(value: str) -> str:
-    """Return `value` as it stands in the line: a JSON string when it holds a comma, a colon or a line break."""
-    if any(mark in value for mark in _SPECIAL):
-        return json.dumps(value, ensure_ascii=False)
-    return value
+    """Return `value` as it stands in the line: a JSON string when it holds a comma, a colon or a line break.
+
+    Beyond A1111's rule, which reads them all the same, also when it would else come back changed: with spaces at its
+    ends, in quotation marks of its own, or with a character that some take for a line break.
+    """
+    plain = value == value.strip() and unquoted(value) == value and len(value.splitlines()) == 1
+    if plain and not any(mark in value for mark in _SPECIAL):
+        return value
+    return json.dumps(value, ensure_ascii=False)
 
 
 def unquoted(value: str) -> str:

@@ -31,6 +31,7 @@ class Board:
     def __init__(self) -> None:
         self._lock = threading.RLock()
         self._listeners: list[Listener] = []
+        self._blind: list[Listener] = []
         self._engine: Message = {"state": "starting", "detail": "waiting for the first page"}
         self._model: Message = {"title": "", "state": "none", "fraction": 0.0, "stage": ""}
         self._progress: Progress | None = None
@@ -38,15 +39,19 @@ class Board:
         self._preview_asked = float("-inf")
         self._pause_reason: str | None = None
 
-    def subscribe(self, listener: Listener) -> Callable[[], None]:
-        """Call `listener` with each message from now on, until the returned function is called."""
+    def subscribe(self, listener: Listener, watches: bool = True) -> Callable[[], None]:
+        """Call `listener` with each message from now on, until the returned function is called.
+
+        `watches`: previews are for it too; without such a listener none are made.
+        """
         with self._lock:
             self._listeners.append(listener)
+            if not watches:
+                self._blind.append(listener)
 
         def unsubscribe() -> None:
             with self._lock:
-                if listener in self._listeners:
-                    self._listeners.remove(listener)
+                self._drop(listener)
 
         return unsubscribe
 
@@ -61,7 +66,7 @@ class Board:
                     listener(message)
                 except RuntimeError as error:
                     logger.debug("A listener is gone: %s", error)
-                    self._listeners.remove(listener)
+                    self._drop(listener)
 
     def engine_changed(self, state: EngineState, detail: str) -> None:
         """Tell whether there is an engine."""
@@ -126,7 +131,13 @@ class Board:
 
     def watched(self) -> bool:
         """Say whether anybody would see a preview."""
-        return bool(self._listeners) or time.monotonic() - self._preview_asked < ASKED_LATELY_SECONDS
+        watching = len(self._listeners) > len(self._blind)
+        return watching or time.monotonic() - self._preview_asked < ASKED_LATELY_SECONDS
+
+    def _drop(self, listener: Listener) -> None:
+        for listeners in (self._listeners, self._blind):
+            if listener in listeners:
+                listeners.remove(listener)
 
     def _model_changed(self, title: str, state: ModelState, fraction: float, stage: str) -> None:
         with self._lock:

@@ -166,9 +166,12 @@ class JobQueue:
         """Return the newest preview of a job as JPEG."""
         return self._board.preview(job_id)
 
-    def subscribe(self, listener: Listener) -> Callable[[], None]:
-        """Call `listener` with each message, from any thread, until the returned function is called."""
-        return self._board.subscribe(listener)
+    def subscribe(self, listener: Listener, watches: bool = True) -> Callable[[], None]:
+        """Call `listener` with each message, from any thread, until the returned function is called.
+
+        `watches`: it wants previews to be made.
+        """
+        return self._board.subscribe(listener, watches)
 
     def snapshot(self) -> dict[str, Any]:
         """Return the message that a page gets first; subscribe before, so that nothing is missed."""

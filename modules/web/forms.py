@@ -11,7 +11,7 @@ from modules.core.parameter import Parameter
 from modules.core.parameters import PARAMETERS
 from modules.core.request import ChoiceLists
 
-TXT2IMG_FIELDS = (
+PARAMETER_FIELDS = (
     "prompt",
     "negative_prompt",
     "sampler",
@@ -23,43 +23,114 @@ TXT2IMG_FIELDS = (
     "batch_size",
     "cfg_scale",
     "seed",
+    "subseed",
+    "subseed_strength",
+    "seed_resize_from_w",
+    "seed_resize_from_h",
+    "enable_hr",
+    "hr_upscaler",
+    "hr_second_pass_steps",
+    "denoising_strength",
+    "hr_scale",
+    "hr_resize_x",
+    "hr_resize_y",
+    "hr_checkpoint",
+    "hr_sampler",
+    "hr_scheduler",
+    "hr_prompt",
+    "hr_negative_prompt",
+    "refiner_checkpoint",
+    "refiner_switch_at",
 )
-"""The parameters on the txt2img form, in the order in which their values travel."""
+STYLES_FIELD = "styles"
+OVERRIDES_FIELD = "override_settings"
+TXT2IMG_FIELDS = (*PARAMETER_FIELDS, STYLES_FIELD, OVERRIDES_FIELD)
+"""What is on the txt2img form, in the order in which the values travel: parameters, and two that are none."""
+SPECIAL_FIELDS: Mapping[str, tuple[str, str]] = {
+    STYLES_FIELD: ("Styles", "Pieces of prompt that are added to both prompts."),
+    OVERRIDES_FIELD: (
+        "Override settings",
+        "Options that have another value for the next pictures only, such as Clip skip: 2.",
+    ),
+}
+"""Label and help of the fields that are no parameters; each holds a list of texts."""
 
-ELEMENT_NAMES = {"negative_prompt": "neg_prompt", "sampler": "sampling"}
+ELEMENT_NAMES = {
+    "negative_prompt": "neg_prompt",
+    "sampler": "sampling",
+    "enable_hr": "hr-checkbox",
+    "hr_second_pass_steps": "hires_steps",
+    "refiner_checkpoint": "checkpoint",
+    "refiner_switch_at": "switch_at",
+}
 """Where AUTOMATIC1111's element id is not the parameter's name."""
+WHOLE_IDS = {
+    "hr_checkpoint": "hr_checkpoint",
+    "hr_sampler": "hr_sampler",
+    "hr_scheduler": "hr_scheduler",
+    "hr_prompt": "hires_prompt",
+    "hr_negative_prompt": "hires_neg_prompt",
+}
+"""Where AUTOMATIC1111's element id does not begin with the tab's name."""
 
-PROMPT_LINES: Mapping[str, int] = {"prompt": 3, "negative_prompt": 2}
+PROMPT_LINES: Mapping[str, int] = {"prompt": 3, "negative_prompt": 2, "hr_prompt": 2, "hr_negative_prompt": 2}
 MOST_PROMPT_LINES = 12
 PLACEHOLDERS = {
     "prompt": "What the picture shows. Ctrl+Enter generates, Esc interrupts, Alt+Enter skips.",
     "negative_prompt": "What the picture must not show.",
+    "hr_prompt": "Empty: the same prompt as in the first pass.",
+    "hr_negative_prompt": "Empty: the same negative prompt as in the first pass.",
 }
 
 
 def element_id(tab: str, field: str) -> str:
     """Return the id of a field's element on the page."""
-    return f"{tab}_{ELEMENT_NAMES.get(field, field)}"
+    return WHOLE_IDS.get(field) or f"{tab}_{ELEMENT_NAMES.get(field, field)}"
 
 
 def make_component(tab: str, field: str, lists: ChoiceLists) -> Any:
     """Create the Gradio component of a parameter in the layout that is being built."""
+    if field in SPECIAL_FIELDS:
+        return _make_texts(tab, field)
     parameter = PARAMETERS[field]
     return _MAKERS[parameter.kind](parameter, element_id(tab, field), lists)
 
 
 def describe_fields(tab: str, fields: Sequence[str]) -> list[dict[str, object]]:
     """Return what the page's JavaScript knows of each field: name, element, label, help and default."""
+    return [{"name": name, "element": element_id(tab, name), **_describe_field(name)} for name in fields]
+
+
+def describe_overrides() -> list[dict[str, object]]:
+    """Return the parameters that are options: by which key of the infotext each is overridden, None for none."""
     return [
-        {
-            "name": name,
-            "element": element_id(tab, name),
-            "label": PARAMETERS[name].label,
-            "help": PARAMETERS[name].help,
-            "default": str(PARAMETERS[name].default) if PARAMETERS[name].kind == "seed" else PARAMETERS[name].default,
-        }
-        for name in fields
+        {"name": name, "label": parameter.label, "option": parameter.option, "key": parameter.infotext}
+        for name, parameter in PARAMETERS.items()
+        if parameter.option is not None
     ]
+
+
+def _describe_field(name: str) -> dict[str, object]:
+    if name in SPECIAL_FIELDS:
+        label, text = SPECIAL_FIELDS[name]
+        return {"label": label, "help": text, "default": []}
+    parameter = PARAMETERS[name]
+    default = str(parameter.default) if parameter.kind == "seed" else parameter.default
+    return {"label": parameter.label, "help": parameter.help, "default": default}
+
+
+def _make_texts(tab: str, field: str) -> Any:
+    return gr.Dropdown(
+        label=SPECIAL_FIELDS[field][0],
+        choices=[],
+        value=[],
+        multiselect=True,
+        # What a page was left with may be gone from the list, and override settings are in no list at all.
+        allow_custom_value=True,
+        elem_id=element_id(tab, field),
+        interactive=True,
+        min_width=120,
+    )
 
 
 def _make_text(parameter: Parameter, elem_id: str, _: ChoiceLists) -> Any:
@@ -109,6 +180,12 @@ def _make_slider(parameter: Parameter, elem_id: str, _: ChoiceLists) -> Any:
     )
 
 
+def _make_flag(parameter: Parameter, elem_id: str, _: ChoiceLists) -> Any:
+    return gr.Checkbox(
+        label=parameter.label, value=bool(parameter.default), elem_id=elem_id, interactive=True, min_width=120
+    )
+
+
 def _make_seed(parameter: Parameter, elem_id: str, _: ChoiceLists) -> Any:
     # A text, since a 64-bit seed does not survive a browser's floating-point numbers.
     return gr.Textbox(
@@ -129,4 +206,5 @@ _MAKERS: Mapping[str, Callable[[Parameter, str, ChoiceLists], Any]] = {
     "integer": _make_slider,
     "number": _make_slider,
     "seed": _make_seed,
+    "flag": _make_flag,
 }

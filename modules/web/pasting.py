@@ -79,7 +79,10 @@ class Paster:
 
     def paste(self, text: str, form_fields: tuple[str, ...]) -> Pasted:
         """Return what the text becomes on a form of those fields; a text without parameters is a prompt alone."""
-        infotext = parse_infotext(text)
+        return self.paste_infotext(parse_infotext(text), form_fields)
+
+    def paste_infotext(self, infotext: Infotext, form_fields: tuple[str, ...]) -> Pasted:
+        """Return the same of an infotext that was taken apart already, such as that of another program's picture."""
         values, notes = self.values(infotext)
         styles = self._take_styles_out(values)
         if not infotext.pairs:

@@ -1,42 +1,59 @@
-"""The bodies of A1111's API as requests of ours, and back: fields, defaults and the "info" of an answer."""
+"""The bodies of A1111's API as requests of ours, and back: fields, their defaults, and what they become."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from modules.core.errors import FieldProblem, InvalidRequest
-from modules.core.parameter import Value
+from modules.core.parameter import SHOWN_CHARACTERS, Value
 from modules.core.parameters import PARAMETERS
-from modules.settings.schema import OPTIONS, parameter_values
+from modules.settings.schema import parameter_values
+from modules.web.sdapi_facts import NULL_FIELDS
+from modules.web.sdapi_options import read_options
 
 CHURN_FIELDS = ("s_churn", "s_tmin", "s_tmax", "s_noise")
 """API fields that act where the option of the same name is at its default, and are then not in the infotext."""
 FIELD_OF_API: Mapping[str, str] = {parameter.api: name for name, parameter in PARAMETERS.items() if parameter.api}
 """API field to the parameter that it sets."""
-PLAIN_FIELDS: Mapping[str, object] = {
-    "styles": None,
-    "sampler_index": "Euler",
-    "eta": None,
-    "restore_faces": None,
-    "do_not_save_samples": False,
-    "do_not_save_grid": False,
-    "override_settings": None,
-    "override_settings_restore_afterwards": True,
-    "firstpass_image": None,
-    "comments": None,
-    "script_name": None,
-    "script_args": [],
-    "send_images": True,
-    "save_images": False,
-    "alwayson_scripts": {},
-    "force_task_id": None,
-    "infotext": None,
-    "firstphase_width": 0,
-    "firstphase_height": 0,
+
+
+@dataclass(frozen=True, slots=True)
+class PlainField:
+    """An API field that is no parameter: its default, the JSON types that it takes, and these in words."""
+
+    default: object
+    types: tuple[type, ...]
+    allowed: str
+
+
+_TEXT = PlainField(None, (str,), "a text or null")
+_FLAG = PlainField(False, (bool,), "true or false")
+_SIDE = PlainField(0, (int, float), "a number")
+
+PLAIN_FIELDS: Mapping[str, PlainField] = {
+    "styles": PlainField(None, (list,), "a list of names or null"),
+    "sampler_index": PlainField("Euler", (str,), "the name of a sampler"),
+    "eta": PlainField(None, (int, float, str), "a number or null"),
+    "restore_faces": PlainField(None, (bool,), "true, false or null"),
+    "do_not_save_samples": _FLAG,
+    "do_not_save_grid": _FLAG,
+    "override_settings": PlainField(None, (dict,), "a JSON object or null"),
+    "override_settings_restore_afterwards": PlainField(True, (bool,), "true or false"),
+    "firstpass_image": _TEXT,
+    "comments": PlainField(None, (dict,), "a JSON object or null"),
+    "script_name": _TEXT,
+    "script_args": PlainField((), (list,), "a list"),
+    "send_images": PlainField(True, (bool,), "true or false"),
+    "save_images": _FLAG,
+    "alwayson_scripts": PlainField(None, (dict,), "a JSON object"),
+    "force_task_id": _TEXT,
+    "infotext": _TEXT,
+    "firstphase_width": _SIDE,
+    "firstphase_height": _SIDE,
 }
-"""API fields beside the parameters, with their defaults."""
+"""API fields beside the parameters."""
 
 
 def api_default(name: str) -> Value | None:
@@ -49,29 +66,31 @@ def api_default(name: str) -> Value | None:
 class ApiBody:
     """A body taken apart: the values of the request's parameters, and what else was asked for.
 
-    `changes`: the options that are to stay changed afterwards.
+    `changes`: the options that are to stay changed afterwards. `ignored`: the overridden options that mean nothing.
     """
 
     values: dict[str, object]
     rest: dict[str, Any]
     changes: dict[str, object] = field(default_factory=dict)
+    ignored: tuple[str, ...] = ()
 
 
 def read_txt2img(body: Mapping[str, Any], options: Mapping[str, object], pasted: Mapping[str, object]) -> ApiBody:
     """Return what a txt2img body asks for, over the present options.
 
     `pasted` are the parameters that the body's own infotext gives; they count where the body has no field of its own.
-    Raises InvalidRequest, naming every field that is unknown.
+    Raises InvalidRequest, naming every field that is unknown or of a wrong type.
     """
-    rest = {name: body.get(name, default) for name, default in PLAIN_FIELDS.items()}
-    _refuse_unknown(body, rest)
-    overrides = _overrides(rest)
-    settings = {**options, **overrides}
-    values: dict[str, object] = {**parameter_values(settings), **_checkpoint(overrides)}
+    rest = _plain_fields(body)
+    overrides = read_options(rest["override_settings"] or {})
+    settings = {**options, **overrides.values}
+    values: dict[str, object] = parameter_values(settings)
     values.update({name: api_default(name) for name in FIELD_OF_API.values() if PARAMETERS[name].option is None})
-    if body.get("sampler_name") is None:
-        values["sampler"] = rest["sampler_index"]
+    values.update(_sampler_index(body, rest, pasted))
     values.update(pasted)
+    values.update(parameter_values(overrides.values))
+    if overrides.values.get("sd_model_checkpoint"):
+        values["checkpoint"] = overrides.values["sd_model_checkpoint"]
     given = {name: body[api] for api, name in FIELD_OF_API.items() if body.get(api) is not None}
     silent = _churn(given, settings)
     values.update(given)
@@ -79,7 +98,27 @@ def read_txt2img(body: Mapping[str, Any], options: Mapping[str, object], pasted:
         values.update(eta=rest["eta"], eta_ddim=rest["eta"])
     values["unwritten"] = silent
     keep = not rest["override_settings_restore_afterwards"]
-    return ApiBody(values, rest, dict(overrides) if keep else {})
+    return ApiBody(values, rest, dict(overrides.values) if keep else {}, overrides.ignored)
+
+
+def told_back(body: Mapping[str, Any]) -> dict[str, Any]:
+    """Return every field of A1111's txt2img with what the body gave, or else its default there."""
+    defaults: dict[str, Any] = {
+        api: None if api in NULL_FIELDS else api_default(name) for api, name in FIELD_OF_API.items()
+    }
+    defaults.update({name: plain.default for name, plain in PLAIN_FIELDS.items()})
+    defaults.update(script_args=[], alwayson_scripts={})
+    return defaults | dict(body)
+
+
+def _sampler_index(
+    body: Mapping[str, Any], rest: Mapping[str, Any], pasted: Mapping[str, object]
+) -> dict[str, object]:
+    """Return the sampler by its older field, which counts when the newer one is left out."""
+    given = body.get("sampler_index") is not None
+    if body.get("sampler_name") is not None or ("sampler" in pasted and not given):
+        return {}
+    return {"sampler": rest["sampler_index"]}
 
 
 def _churn(given: dict[str, Any], settings: Mapping[str, object]) -> tuple[str, ...]:
@@ -90,25 +129,28 @@ def _churn(given: dict[str, Any], settings: Mapping[str, object]) -> tuple[str, 
     return tuple(name for name in CHURN_FIELDS if name in given)
 
 
-def _overrides(rest: Mapping[str, Any]) -> dict[str, object]:
-    """Return the options that the body overrides, each of its own type."""
-    given = rest["override_settings"] or {}
-    if not isinstance(given, Mapping):
-        raise InvalidRequest([FieldProblem("override_settings", "override_settings", str(given), "a JSON object")])
-    return {key: OPTIONS[key].parse(value) if key in OPTIONS else value for key, value in given.items()}
-
-
-def _checkpoint(overrides: Mapping[str, object]) -> dict[str, object]:
-    name = overrides.get("sd_model_checkpoint")
-    return {"checkpoint": name} if name else {}
-
-
-def _refuse_unknown(body: Mapping[str, Any], rest: Mapping[str, Any]) -> None:
-    known = set(FIELD_OF_API) | set(PLAIN_FIELDS)
-    problems = [
-        FieldProblem(str(name), str(name), "an unknown field", f"one of {', '.join(sorted(known))}")
-        for name in body
-        if name not in known
-    ]
+def _plain_fields(body: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields that are no parameters, null as their default. Raises InvalidRequest."""
+    problems = [*_unknown_fields(body)]
+    rest: dict[str, Any] = {}
+    for name, plain in PLAIN_FIELDS.items():
+        value = body.get(name)
+        rest[name] = plain.default if value is None else value
+        fits = isinstance(value, plain.types) and (bool in plain.types or not isinstance(value, bool))
+        if value is not None and not fits:
+            problems.append(FieldProblem(name, name, _shown(value), plain.allowed))
     if problems:
         raise InvalidRequest(problems)
+    return rest
+
+
+def _unknown_fields(body: Mapping[str, Any]) -> Iterator[FieldProblem]:
+    known = set(FIELD_OF_API) | set(PLAIN_FIELDS)
+    for name in body:
+        if name not in known:
+            yield FieldProblem(str(name), str(name), "an unknown field", f"one of {', '.join(sorted(known))}")
+
+
+def _shown(value: object) -> str:
+    text = str(value)
+    return text if len(text) <= SHOWN_CHARACTERS else f"{text[:SHOWN_CHARACTERS]}…"

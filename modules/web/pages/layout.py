@@ -3,36 +3,51 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from typing import Any
 
 import gradio as gr
 
 from modules.web.checkpoints import CheckpointChooser
 from modules.web.pages.events import FRONTEND_ONLY, SERVER
+from modules.web.pages.pnginfo import build_pnginfo
 from modules.web.pages.queue import build_queue
 from modules.web.pages.settings import build_settings
-from modules.web.pages.txt2img import build_txt2img
+from modules.web.pages.txt2img import ListedFields, build_txt2img
 from modules.web.services import WebServices
 
 TITLE = "Easel"
 SHOW_STATE = "(text) => { window.easel.checkpoints.show(text); return [] }"
 
 
+@dataclass(frozen=True, slots=True)
+class _Top:
+    """The components of the row on top of the page."""
+
+    selector: Any
+    refresh: Any
+    sync: Any
+    state: Any
+
+
 def build_page(services: WebServices, chooser: CheckpointChooser) -> Any:
     """Return the Gradio blocks of the page."""
     with gr.Blocks(title=TITLE, analytics_enabled=False, fill_width=True) as page:
-        _build_top(page, chooser)
+        top = _build_top(chooser)
         with gr.Tabs(elem_id="tabs", selected="txt2img", overflow_behavior="wrap"):
             with gr.Tab("txt2img", id="txt2img", elem_id="tab_txt2img"):
-                build_txt2img(page, services, chooser)
+                listed = build_txt2img(page, services, chooser)
+            with gr.Tab("PNG Info", id="pnginfo", elem_id="tab_pnginfo"):
+                build_pnginfo()
             with gr.Tab("Queue", id="queue", elem_id="tab_queue"):
                 build_queue()
             with gr.Tab("Settings", id="settings", elem_id="tab_settings"):
                 build_settings()
+        _wire_top(page, top, chooser, listed)
     return page
 
 
-def _build_top(page: Any, chooser: CheckpointChooser) -> None:
+def _build_top(chooser: CheckpointChooser) -> _Top:
     with gr.Row(elem_id="quicksettings", elem_classes=["easel-top"]):
         selector = gr.Dropdown(
             label="Stable Diffusion checkpoint",
@@ -47,28 +62,34 @@ def _build_top(page: Any, chooser: CheckpointChooser) -> None:
         gr.HTML("", elem_id="easel_status", js_on_load=None)
     sync = gr.Button(elem_id="easel_checkpoint_sync", visible="hidden")
     state = gr.Textbox(elem_id="easel_checkpoint_state", visible="hidden")
+    return _Top(selector, refresh, sync, state)
 
-    def choose(title: str) -> tuple[Any, str]:
+
+def _wire_top(page: Any, top: _Top, chooser: CheckpointChooser, listed: ListedFields) -> None:
+    """Wire the selector; whatever looks at the folders again brings the other lists up to date too."""
+
+    def choose(title: str) -> list[Any]:
         return show(dict(chooser.choose(title or "")))
 
-    def look_again() -> tuple[Any, str]:
+    def look_again() -> list[Any]:
         chooser.refresh()
-        return show(dict(chooser.state()))
+        return [*show(dict(chooser.state())), *listed.updates()]
 
-    def tell() -> tuple[Any, str]:
-        return show(dict(chooser.state()))
+    def tell() -> list[Any]:
+        return [*show(dict(chooser.state())), *listed.updates()]
 
-    def tell_at_start() -> tuple[Any, str]:
-        return show(dict(chooser.state()))
+    def tell_at_start() -> list[Any]:
+        return [*show(dict(chooser.state())), *listed.updates()]
 
-    def show(current: dict[str, object]) -> tuple[Any, str]:
-        return gr.Dropdown(choices=chooser.choices(), value=current["title"]), json.dumps(current)
+    def show(current: dict[str, object]) -> list[Any]:
+        return [gr.Dropdown(choices=chooser.choices(), value=current["title"]), json.dumps(current)]
 
-    outputs = [selector, state]
+    shown = [top.selector, top.state]
+    everything = [*shown, *listed.components]
     for event in (
-        selector.input(choose, [selector], outputs, **SERVER),
-        refresh.click(look_again, None, outputs, **SERVER),
-        sync.click(tell, None, outputs, **SERVER),
-        page.load(tell_at_start, None, outputs, **SERVER),
+        top.selector.input(choose, [top.selector], shown, **SERVER),
+        top.refresh.click(look_again, None, everything, **SERVER),
+        top.sync.click(tell, None, everything, **SERVER),
+        page.load(tell_at_start, None, everything, **SERVER),
     ):
-        event.then(None, [state], None, js=SHOW_STATE, **FRONTEND_ONLY)
+        event.then(None, [top.state], None, js=SHOW_STATE, **FRONTEND_ONLY)

@@ -1,44 +1,66 @@
-"""The txt2img tab: the form, the buttons over a running job, and the gallery."""
+"""The txt2img tab: the prompts and their tools, the settings, the buttons over a running job, and the gallery."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import gradio as gr
 
 from modules.core.errors import EaselError, InvalidRequest, JobNotFound
+from modules.core.parameters import PARAMETERS
 from modules.web.checkpoints import CheckpointChooser
-from modules.web.forms import TXT2IMG_FIELDS, make_component
+from modules.web.forms import STYLES_FIELD, TXT2IMG_FIELDS, choices_of, make_component
 from modules.web.pages.events import FRONTEND_ONLY, SERVER
+from modules.web.pages.txt2img_settings import build_settings_column
 from modules.web.requests import RequestMaker
 from modules.web.services import WebServices
 
 TAB = "txt2img"
+LISTED = ("hr_checkpoint", "refiner_checkpoint")
+"""Fields whose choices change while the server runs."""
 SHOW_OUTCOME = "(text) => { window.easel.messages.outcome(text); return [] }"
 REMEMBER = "(...values) => { window.easel.form.remember(values); return [] }"
+OUTGOING = "(...values) => window.easel.form.outgoing(values)"
 FILL = "(...values) => window.easel.form.fill(values)"
 RESTORE = "(...values) => window.easel.form.restore(values)"
 
 
-def build_txt2img(page: Any, services: WebServices, chooser: CheckpointChooser) -> None:
+@dataclass(frozen=True, slots=True)
+class ListedFields:
+    """The dropdowns whose choices change while the server runs, and what returns their present choices."""
+
+    components: list[Any]
+    updates: Callable[[], list[Any]]
+
+
+def build_txt2img(page: Any, services: WebServices, chooser: CheckpointChooser) -> ListedFields:
     """Build the tab's content and wire its events."""
     fields: dict[str, Any] = {}
+
+    def add(name: str) -> Any:
+        fields[name] = make_component(TAB, name, services.lists)
+        return fields[name]
+
     with gr.Row(elem_id=f"{TAB}_toprow", elem_classes=["easel-toprow"]):
         with gr.Column(scale=6, elem_id=f"{TAB}_prompt_container", min_width=300):
-            _build_prompt(fields, services, "prompt", "token_counter")
-            _build_prompt(fields, services, "negative_prompt", "negative_token_counter")
+            _build_prompt(add, "prompt", "token_counter")
+            _build_prompt(add, "negative_prompt", "negative_token_counter")
+            gr.HTML("", elem_id=f"{TAB}_inspector", js_on_load=None)
         with gr.Column(scale=1, elem_id=f"{TAB}_actions_column", min_width=240):
             generate = _build_buttons()
+            _build_tools(add)
     with gr.Row(elem_classes=["easel-columns"]):
         with gr.Column(scale=5, elem_id=f"{TAB}_settings", min_width=320):
-            _build_settings(fields, services)
+            build_settings_column(TAB, add)
         with gr.Column(scale=6, elem_id=f"{TAB}_results", min_width=320):
             _build_results(services)
     components = [fields[name] for name in TXT2IMG_FIELDS]
     _wire_generate(generate, components, services, chooser)
     _wire_memory(page, components)
+    return _listed_fields(fields, services)
 
 
 def submit_form(
@@ -66,9 +88,18 @@ def describe_error(error: EaselError) -> dict[str, object]:
     }
 
 
-def _build_prompt(fields: dict[str, Any], services: WebServices, name: str, counter: str) -> None:
+def _listed_fields(fields: Mapping[str, Any], services: WebServices) -> ListedFields:
+    def updates() -> list[Any]:
+        names = [choices_of(PARAMETERS[name], services.lists) for name in LISTED]
+        names.append([style.name for style in services.styles.styles()])
+        return [gr.Dropdown(choices=choices) for choices in names]
+
+    return ListedFields([fields[name] for name in (*LISTED, STYLES_FIELD)], updates)
+
+
+def _build_prompt(add: Callable[[str], Any], name: str, counter: str) -> None:
     with gr.Column(elem_classes=["easel-prompt-box"]):
-        fields[name] = make_component(TAB, name, services.lists)
+        add(name)
         gr.HTML("<span>0/75</span>", elem_id=f"{TAB}_{counter}", elem_classes=["easel-counter"], js_on_load=None)
 
 
@@ -81,30 +112,12 @@ def _build_buttons() -> Any:
     return generate
 
 
-def _build_settings(fields: dict[str, Any], services: WebServices) -> None:
-    def add(name: str) -> Any:
-        fields[name] = make_component(TAB, name, services.lists)
-        return fields[name]
-
-    with gr.Row(elem_classes=["easel-pair"]):
-        add("sampler")
-        add("scheduler")
-    add("steps")
-    with gr.Row(elem_classes=["easel-size"]):
-        with gr.Column(elem_classes=["easel-sliders"], min_width=200):
-            width, height = add("width"), add("height")
-        switch = gr.Button("⇅", elem_id=f"{TAB}_res_switch_btn", elem_classes=["easel-tool"], scale=0)
-    with gr.Row(elem_classes=["easel-pair"]):
-        add("batch_count")
-        add("batch_size")
-    add("cfg_scale")
-    with gr.Row(elem_classes=["easel-seed"]):
-        seed = add("seed")
-        random = gr.Button("🎲️", elem_id=f"{TAB}_random_seed", elem_classes=["easel-tool"], scale=0)
-        reuse = gr.Button("♻️", elem_id=f"{TAB}_reuse_seed", elem_classes=["easel-tool"], scale=0)
-    switch.click(None, [width, height], [width, height], js="(width, height) => [height, width]", **FRONTEND_ONLY)
-    random.click(None, None, [seed], js="() => ['-1']", **FRONTEND_ONLY)
-    reuse.click(None, [seed], [seed], js="(seed) => [window.easel.gallery.selectedSeed() ?? seed]", **FRONTEND_ONLY)
+def _build_tools(add: Callable[[str], Any]) -> None:
+    """Build the styles and the place of the small buttons, which assets/prompt_tools.js makes."""
+    gr.HTML("", elem_id=f"{TAB}_tools", js_on_load=None)
+    with gr.Row(elem_id=f"{TAB}_styles_row", elem_classes=["easel-styles-row"]):
+        add(STYLES_FIELD)
+        gr.HTML("", elem_id=f"{TAB}_styles_edit", js_on_load=None)
 
 
 def _build_results(services: WebServices) -> None:
@@ -122,6 +135,7 @@ def _build_results(services: WebServices) -> None:
             buttons=[],
         )
         gr.HTML("", elem_id=f"{TAB}_live_preview", js_on_load=None)
+    gr.HTML("", elem_id=f"image_buttons_{TAB}", js_on_load=None)
     gr.HTML("", elem_id=f"html_info_{TAB}", elem_classes=["easel-infotext"], js_on_load=None)
     refresh = gr.Button(elem_id=f"{TAB}_gallery_refresh", visible="hidden")
     wanted = gr.Textbox(elem_id=f"{TAB}_gallery_wanted", visible="hidden")
@@ -150,7 +164,7 @@ def _wire_generate(
         owner = request.request.scope.get("user_name")
         return json.dumps(submit_form(values, services, chooser, owner))
 
-    event = generate.click(submit, components, [outcome], **SERVER)
+    event = generate.click(submit, components, [outcome], js=OUTGOING, **SERVER)
     event.then(None, [outcome], None, js=SHOW_OUTCOME, **FRONTEND_ONLY)
 
 
