@@ -86,7 +86,7 @@ def for_browser(value: Any) -> Any:
     """Return a message with every seed as text, since JavaScript's numbers are exact only up to 2**53."""
     if isinstance(value, Mapping):
         return {
-            key: str(item) if key == "seed" and isinstance(item, int) else for_browser(item)
+            key: str(item) if key in ("seed", "subseed") and isinstance(item, int) else for_browser(item)
             for key, item in value.items()
         }
     if isinstance(value, (list, tuple)):

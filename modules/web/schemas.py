@@ -86,8 +86,8 @@ def read_txt2img(body: Mapping[str, Any], options: Mapping[str, object], pasted:
     settings = {**options, **overrides.values}
     values: dict[str, object] = parameter_values(settings)
     values.update({name: api_default(name) for name in FIELD_OF_API.values() if PARAMETERS[name].option is None})
-    values.update(_sampler_index(body, rest, pasted))
     values.update(pasted)
+    values.update(_sampler_index(body, rest, pasted))
     values.update(parameter_values(overrides.values))
     if overrides.values.get("sd_model_checkpoint"):
         values["checkpoint"] = overrides.values["sd_model_checkpoint"]

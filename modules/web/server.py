@@ -27,7 +27,7 @@ from modules.core.parameters import LONGEST_PROMPT
 from modules.web.asset_server import AssetServer
 from modules.web.auth import AttemptLimiter, AuthGate, Sessions
 from modules.web.checkpoints import CheckpointChooser
-from modules.web.forms import TXT2IMG_FIELDS, describe_fields
+from modules.web.forms import TXT2IMG_FIELDS, describe_fields, describe_overrides
 from modules.web.guard import LARGEST_BODY, Guard, HostNames
 from modules.web.job_routes import make_job_router
 from modules.web.live import make_live_router
@@ -59,6 +59,7 @@ def create_app(services: WebServices) -> Guard:
     def facts() -> Mapping[str, object]:
         return {
             "fields": describe_fields("txt2img", TXT2IMG_FIELDS),
+            "overrides": describe_overrides(),
             "native_size": chooser.native_size(),
             "longest_prompt": LONGEST_PROMPT,
             "theme": config.theme,

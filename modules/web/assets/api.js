@@ -20,6 +20,10 @@ export const post = (path, body) =>
     body: body === undefined ? undefined : JSON.stringify(body),
   });
 
+/** Send a file's bytes as they are. @param {string} path @param {Blob} file */
+export const postFile = (path, file) =>
+  ask(path, { method: "POST", headers: { "content-type": "application/octet-stream" }, body: file });
+
 /** @param {string} path @param {RequestInit} options @returns {Promise<any>} */
 async function ask(path, options) {
   let response;

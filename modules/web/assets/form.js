@@ -1,20 +1,25 @@
 /**
  * The txt2img form: kept in the browser's storage field by field, put back after a reload, and filled from a job.
  * Gradio hands over the values of all fields in the order of `fields` and takes them back in the same order.
- * @typedef {{name: string, element: string, label: string, help: string, default: string | number}} Field
+ * @typedef {{name: string, element: string, label: string, help: string, default: any}} Field
  */
 import { press, whenPresent } from "./dom.js";
 
 const KEY = "easel.form.";
 const SIZE_TOUCHED = KEY + "size_touched";
 const SIZES = ["width", "height"];
+const SEEDS = ["seed", "subseed"];
 
 export class Form extends EventTarget {
-  /** @param {Field[]} fields @param {number} nativeSize side in pixels that the current checkpoint is made for */
-  constructor(fields, nativeSize) {
+  /**
+   * @param {Field[]} fields @param {number} nativeSize side in pixels that the current checkpoint is made for
+   * @param {import("./folds.js").Folds} folds which fields are switched off
+   */
+  constructor(fields, nativeSize, folds) {
     super();
     this.fields = fields;
     this.nativeSize = nativeSize;
+    this.folds = folds;
     /** @type {Record<string, any>} */
     this.values = Object.fromEntries(fields.map((field) => [field.name, field.default]));
     /** @type {Record<string, any>} */
@@ -28,6 +33,7 @@ export class Form extends EventTarget {
     for (const field of this.fields) {
       whenPresent(`#${field.element}`, (element) => (element.title = field.help));
     }
+    this.folds.addEventListener("change", () => this.dispatchEvent(new Event("change")));
     const sizes = this.fields.filter((field) => SIZES.includes(field.name)).map((field) => `#${field.element}`);
     const places = [...sizes, "#txt2img_res_switch_btn"].join(",");
     for (const type of ["input", "click"]) {
@@ -60,9 +66,28 @@ export class Form extends EventTarget {
     return values;
   }
 
+  /** Called by Gradio with what Generate is about to send: what is switched off goes as if untouched. @param {any[]} values */
+  outgoing(values) {
+    const held = Object.fromEntries(this.fields.map((field, place) => [field.name, values[place]]));
+    const silent = this.folds.silenced(held);
+    return this.fields.map((field, place) => (silent.has(field.name) ? field.default : values[place]));
+  }
+
+  /** Return the values as our routes take them. @param {boolean} [hires] with the hires values though hires is off */
+  requestValues(hires = false) {
+    const silent = this.folds.silenced(hires ? { ...this.values, enable_hr: true } : this.values);
+    return Object.fromEntries(this.fields.map((field) =>
+      [field.name, silent.has(field.name) ? field.default : this.values[field.name]]));
+  }
+
   /** Put values into the form. @param {Record<string, any>} values */
   set(values) {
     if (SIZES.some((name) => name in values)) this.#touchSize();
+    const changed = Object.entries(values).filter(([name, value]) => {
+      const field = this.fields.find((each) => each.name === name);
+      return field && !same(SEEDS.includes(name) ? String(value) : value, field.default);
+    });
+    this.folds.fit(Object.keys(values), changed.map(([name]) => name));
     this.#put(values);
   }
 
@@ -77,7 +102,7 @@ export class Form extends EventTarget {
   #put(values) {
     const names = this.fields.map((field) => field.name);
     for (const [name, value] of Object.entries(values)) {
-      if (names.includes(name)) this.pending[name] = name === "seed" ? String(value) : value;
+      if (names.includes(name)) this.pending[name] = SEEDS.includes(name) ? String(value) : value;
     }
     press("txt2img_fill");
   }
@@ -86,11 +111,11 @@ export class Form extends EventTarget {
   #accept(values) {
     this.fields.forEach((field, place) => {
       const value = values[place];
-      if (value === this.values[field.name]) return;
+      if (same(value, this.values[field.name])) return;
       this.values[field.name] = value;
       const followsCheckpoint = SIZES.includes(field.name) && !this.#sizeTouched();
       if (followsCheckpoint || value === null || value === undefined) return;
-      if (value === field.default) localStorage.removeItem(KEY + field.name);
+      if (same(value, field.default)) localStorage.removeItem(KEY + field.name);
       else localStorage.setItem(KEY + field.name, JSON.stringify(value));
     });
     this.dispatchEvent(new Event("change"));
@@ -117,4 +142,9 @@ export class Form extends EventTarget {
     localStorage.setItem(SIZE_TOUCHED, "yes");
     for (const name of SIZES) localStorage.setItem(KEY + name, JSON.stringify(this.values[name]));
   }
+}
+
+/** Whether two values of a field are equal; some fields hold lists. @param {any} one @param {any} other */
+function same(one, other) {
+  return one === other || (Array.isArray(one) && JSON.stringify(one) === JSON.stringify(other));
 }

@@ -2,6 +2,8 @@
 import { h, whenPresent } from "./dom.js";
 
 const NOTE_MS = 7000;
+/** A note with a list takes longer to read. */
+const LIST_MS = 30_000;
 
 /** @typedef {{field: string, label: string, value: string, allowed: string}} Problem */
 
@@ -24,14 +26,18 @@ export class Messages {
     }, true);
   }
 
-  /** Show a note that passes. @param {string} text @param {"info" | "error"} [kind] */
-  note(text, kind = "info") {
+  /**
+   * Show a note that passes.
+   * @param {string} text @param {"info" | "error"} [kind] @param {string[]} [lines] what is listed under the text
+   */
+  note(text, kind = "info", lines = []) {
     const close = h("button", { type: "button", "aria-label": "Close", onclick: () => note.remove() }, "✕");
-    const note = h("div", { class: `easel-note easel-${kind}` }, h("span", {}, text), close);
+    const list = lines.length ? h("ul", {}, ...lines.map((line) => h("li", {}, line))) : null;
+    const note = h("div", { class: `easel-note easel-${kind}` }, h("span", {}, text, list), close);
     if (this.notes.lastElementChild?.querySelector("span")?.textContent === text) this.notes.lastElementChild.remove();
     while (this.notes.childElementCount > 3) this.notes.firstElementChild?.remove();
     this.notes.append(note);
-    setTimeout(() => note.remove(), NOTE_MS);
+    setTimeout(() => note.remove(), lines.length ? LIST_MS : NOTE_MS);
   }
 
   /** Show an error of any kind as a note. @param {unknown} error */

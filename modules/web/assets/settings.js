@@ -71,8 +71,10 @@ export class SettingsView {
 
 /** @param {Option} option @returns {HTMLElement} */
 function makeControl(option) {
-  if (option.kind === "choice") {
-    const choices = option.choices.map((choice) => h("option", { value: choice, selected: choice === option.value }, choice));
+  if (option.kind === "choice" || option.choices.length) {
+    // A name that is no longer in the list is still what is chosen.
+    const names = option.choices.includes(option.value) ? option.choices : [option.value, ...option.choices];
+    const choices = names.map((choice) => h("option", { value: choice, selected: choice === option.value }, choice));
     return h("select", {}, ...choices);
   }
   if (option.kind === "flag") return h("input", { type: "checkbox", checked: Boolean(option.value), role: "switch" });

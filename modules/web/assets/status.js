@@ -21,6 +21,8 @@ export class StatusView {
     this.box = h("div", { class: "easel-status" }, this.dot, this.text, scheme, signOut);
     this.note = h("div", { class: "easel-checkpoint-note" });
     this.title = "";
+    /** The title of the checkpoint that is chosen. */
+    this.chosen = "";
   }
 
   start() {
@@ -37,6 +39,7 @@ export class StatusView {
   /** Called by Gradio with the selector's state. @param {string} text */
   show(text) {
     const state = JSON.parse(text);
+    this.chosen = state.title;
     if (state.problem) this.messages.note(state.problem, "error");
     const lines = state.unusable.map((/** @type {{title: string, reason: string}} */ each) =>
       h("li", {}, h("b", {}, each.title), ` — ${each.reason}`));

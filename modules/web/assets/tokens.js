@@ -17,6 +17,8 @@ export class TokenCounters {
     this.counted = "";
     /** @type {string[]} */
     this.shown = COUNTERS.map(() => "0/75");
+    /** @type {(string | null)[]} what is wrong with each prompt's brackets */
+    this.problems = COUNTERS.map(() => null);
     this.engine = "";
   }
 
@@ -34,22 +36,29 @@ export class TokenCounters {
 
   async #count() {
     const texts = [this.form.values.prompt ?? "", this.form.values.negative_prompt ?? ""];
-    const key = JSON.stringify(texts);
+    const styles = this.form.values.styles ?? [];
+    const key = JSON.stringify([texts, styles]);
     if (key === this.counted || texts.some((text) => text.length > this.longest)) return;
     this.counted = key;
-    const { counts } = await post("/easel/tokens", { texts }).catch(() => ({ counts: [null, null] }));
+    const { counts, brackets } = await post("/easel/tokens", { texts, styles }).catch(() => ({ counts: [null, null] }));
     if (this.counted !== key) return;
     if (counts.includes(null)) this.counted = "";
     counts.forEach((/** @type {[number, number] | null} */ pair, /** @type {number} */ place) => {
       if (pair) this.shown[place] = `${pair[0]}/${pair[1]}`;
     });
+    this.problems = brackets ?? this.problems;
     this.#show();
   }
 
   #show() {
     COUNTERS.forEach((id, place) => {
       const counter = document.querySelector(`#${id} span`);
-      if (counter) counter.textContent = this.shown[place];
+      if (!(counter instanceof HTMLElement)) return;
+      const problem = this.problems[place];
+      counter.textContent = this.shown[place];
+      counter.title = problem ?? "Tokens of the prompt, styles included, and how many fit";
+      counter.toggleAttribute("data-easel-bad", Boolean(problem));
+      counter.setAttribute("aria-label", `${this.shown[place]} tokens${problem ? `; ${problem}` : ""}`);
     });
   }
 }

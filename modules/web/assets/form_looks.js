@@ -1,0 +1,40 @@
+/** What of the form's look follows from its values: the size of the second pass, and rows that hide while they are empty. */
+import { h, whenPresent } from "./dom.js";
+
+export class FormLooks {
+  /** @param {import("./form.js").Form} form */
+  constructor(form) {
+    this.form = form;
+  }
+
+  start() {
+    this.form.addEventListener("change", () => this.#show());
+    for (const place of ["#txtimg_hr_finalres", "#txt2img_override_settings_row", "#txt2img_hr_scale"]) {
+      whenPresent(place, () => this.#show());
+    }
+  }
+
+  #show() {
+    const { values } = this.form;
+    const row = document.getElementById("txt2img_override_settings_row");
+    row?.toggleAttribute("data-easel-filled", values.override_settings?.length > 0);
+    const byResize = values.hr_resize_x > 0 || values.hr_resize_y > 0;
+    document.getElementById("txt2img_hr_scale")?.toggleAttribute("data-easel-idle", byResize);
+    const label = document.getElementById("txtimg_hr_finalres");
+    const [width, height] = hiresSize(values);
+    const text = `${values.width}x${values.height} ${width}x${height}`;
+    if (!label || (label.dataset.shown === text && label.firstElementChild)) return;
+    label.dataset.shown = text;
+    label.replaceChildren(h("span", { class: "easel-hires-size" },
+      "from ", h("b", {}, `${values.width}x${values.height}`), " to ", h("b", {}, `${width}x${height}`)));
+  }
+}
+
+/** Return width and height of the second pass, by the same rule as the engine. @param {Record<string, any>} values */
+export function hiresSize({ width, height, hr_scale, hr_resize_x, hr_resize_y }) {
+  if (!hr_resize_x && !hr_resize_y) return [Math.trunc(width * hr_scale), Math.trunc(height * hr_scale)];
+  return [
+    hr_resize_x || Math.floor((hr_resize_y * width) / height),
+    hr_resize_y || Math.floor((hr_resize_x * height) / width),
+  ];
+}
