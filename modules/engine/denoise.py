@@ -112,7 +112,9 @@ class GuidedDenoiser:
         weights = [part.weight for part in parts]
         if negative is None and weights == [1.0]:
             return conditionals[0]
-        guided = classifier_free(conditionals, weights, self.unconditional, self.guidance.scale)
+        # Without an unconditional prediction the prompts are joined at a scale of 1, as in A1111.
+        scale = self.guidance.scale if negative is not None else 1.0
+        guided = classifier_free(conditionals, weights, self.unconditional, scale)
         if not self.guidance.rescale:
             return guided
         spread = sigma.view(-1, 1, 1, 1)

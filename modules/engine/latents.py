@@ -38,12 +38,10 @@ def decode(bundle: ModelBundle, latents: Tensor) -> Image.Image:
 def encode(bundle: ModelBundle, picture: Image.Image) -> Tensor:
     """Return the latents of an RGB picture: (1, channels, height/8, width/8), scaled by the VAE factor, float32.
 
-    The mean of the VAE's distribution is taken, so that the same picture always has the same latents. Sides that are
-    no multiple of the factor are cut, as the VAE's own convolutions do.
+    The mean of the VAE's distribution is taken, so that the same picture always has the same latents. What is over at
+    sides that are no multiple of the factor is left out by the VAE's own convolutions.
     """
-    factor = bundle.family.vae_factor
-    width, height = (side // factor * factor for side in picture.size)
-    array = np.asarray(picture.convert("RGB").crop((0, 0, width, height)), dtype=np.float32)
+    array = np.asarray(picture.convert("RGB"), dtype=np.float32)
     pixels = torch.from_numpy(array / 255 * 2 - 1).permute(2, 0, 1).unsqueeze(0)
     with bundle.residency.using(bundle.vae):
         inside = pixels.to(device=bundle.plan.device, dtype=bundle.vae.dtype)

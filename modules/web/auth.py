@@ -1,7 +1,8 @@
 """Who may come in: one gate before every route, file and socket, whenever the server has credentials.
 
-A person signs in on a page of our own and gets a signed cookie; a program sends HTTP Basic. Wrong passwords make
-everybody at that address wait, twice as long after each.
+A person signs in on a page of our own and gets a signed cookie; a program sends HTTP Basic. The API may have
+credentials of its own, which open nothing else. Wrong passwords make everybody at that address wait, twice as long
+after each.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import html
 import secrets
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import parse_qs
 
@@ -31,6 +33,8 @@ FREE_ATTEMPTS = 3
 LONGEST_DELAY = 300.0
 MOST_REMEMBERED_ADDRESSES = 10_000
 UNAUTHORIZED_SOCKET = 1008
+API_PATHS = ("/sdapi", "/internal")
+"""What the API's own credentials are for, and everything below."""
 TEMPLATE = Path(__file__).parent / "assets" / "login.html"
 
 
@@ -96,20 +100,37 @@ class AttemptLimiter:
         self._failures.pop(address, None)
 
 
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """Passwords by user: those that open everything, and those that open the API alone.
+
+    Without any for the page, the page is open; without any at all, the API is too.
+    """
+
+    page: Mapping[str, str]
+    api: Mapping[str, str] = field(default_factory=dict)
+
+    def of(self, path: str) -> list[Mapping[str, str]]:
+        """Return the passwords that open a path; none: it is open to all."""
+        opening = [self.page, self.api] if is_api(path) else [self.page]
+        return [passwords for passwords in opening if passwords]
+
+
 class AuthGate:
     """ASGI application that lets only signed-in people and programs through to `app`."""
 
-    def __init__(
-        self, app: ASGIApp, credentials: Mapping[str, str], sessions: Sessions, limiter: AttemptLimiter
-    ) -> None:
+    def __init__(self, app: ASGIApp, credentials: Credentials, sessions: Sessions, limiter: AttemptLimiter) -> None:
         self._app = app
-        self._credentials = dict(credentials)
+        self._credentials = credentials
         self._sessions = sessions
         self._limiter = limiter
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer the sign-in routes, refuse strangers, hand everybody else on with `scope["user_name"]` set."""
         if scope["type"] not in ("http", "websocket"):
+            await self._app(scope, receive, send)
+            return
+        if not self._credentials.of(scope["path"]):
             await self._app(scope, receive, send)
             return
         connection = HTTPConnection(scope)
@@ -137,8 +158,9 @@ class AuthGate:
             return None
         wait = self._limiter.wait(_address(request))
         if "authorization" in request.headers and wait > 0:
-            return _too_many(wait)
-        if request.method == "GET" and "text/html" in request.headers.get("accept", ""):
+            return _too_many_for_program(wait) if is_api(request.scope["path"]) else _too_many(wait)
+        to_the_page = not is_api(request.scope["path"]) and "text/html" in request.headers.get("accept", "")
+        if request.method == "GET" and to_the_page:
             return RedirectResponse(LOGIN_PATH, 303)
         challenge = {"www-authenticate": 'Basic realm="Easel", charset="UTF-8"'} if _is_program(request.headers) else {}
         return JSONResponse({"detail": "Sign in first."}, 401, headers=challenge)
@@ -150,7 +172,7 @@ class AuthGate:
             return _too_many(wait)
         form = parse_qs((await request.body())[:LONGEST_LOGIN_BODY].decode("utf-8", "replace"), max_num_fields=8)
         user, password = form.get("username", [""])[0], form.get("password", [""])[0]
-        if not self._matches(user, password):
+        if not _matches(self._credentials.page, user, password):
             self._limiter.failed(address)
             return _login_page("The user name or the password is wrong.", status=401)
         self._limiter.succeeded(address)
@@ -186,17 +208,25 @@ class AuthGate:
             name, _, password = base64.b64decode(encoded, validate=True).decode("utf-8").partition(":")
         except (binascii.Error, UnicodeDecodeError):
             return None
-        if self._matches(name, password):
+        # Every password is compared, so that the time tells nothing.
+        right = [_matches(known, name, password) for known in self._credentials.of(connection.scope["path"])]
+        if any(right):
             self._limiter.succeeded(address)
             return name
         self._limiter.failed(address)
         return None
 
-    def _matches(self, user: str, password: str) -> bool:
-        """Compare in a time that tells nothing; an unknown user takes as long as a known one."""
-        expected = self._credentials.get(user, secrets.token_urlsafe(16))
-        same = hmac.compare_digest(expected.encode(), password.encode())
-        return same and user in self._credentials
+
+def is_api(path: str) -> bool:
+    """Say whether a path belongs to the API for programs."""
+    return any(path == prefix or path.startswith(f"{prefix}/") for prefix in API_PATHS)
+
+
+def _matches(credentials: Mapping[str, str], user: str, password: str) -> bool:
+    """Compare in a time that tells nothing; an unknown user takes as long as a known one."""
+    expected = credentials.get(user, secrets.token_urlsafe(16))
+    same = hmac.compare_digest(expected.encode(), password.encode())
+    return same and user in credentials
 
 
 def _login_page(problem: str, status: int = 200) -> Response:
@@ -209,6 +239,12 @@ def _too_many(seconds: float) -> Response:
     page = _login_page(f"Too many wrong passwords. Wait {whole} seconds.", status=429)
     page.headers["retry-after"] = str(whole)
     return page
+
+
+def _too_many_for_program(seconds: float) -> Response:
+    whole = int(seconds) + 1
+    told = {"detail": f"Too many wrong passwords. Wait {whole} seconds."}
+    return JSONResponse(told, 429, headers={"retry-after": str(whole)})
 
 
 def _address(connection: HTTPConnection) -> str:

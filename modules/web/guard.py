@@ -20,7 +20,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from modules.cli import is_loopback
 
 LARGEST_BODY = 2 * 1024 * 1024
-"""Bytes of any request's body; pictures are not uploaded yet."""
+"""Bytes of a request's body."""
+LARGEST_PICTURE_BODY = 96 * 1024 * 1024
+"""Bytes of a body that may hold a picture, as it is or as base64."""
+PICTURE_PATHS = frozenset({"/easel/png-info", "/sdapi/v1/txt2img", "/sdapi/v1/png-info"})
 LARGEST_PATH = 4096
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
@@ -95,7 +98,13 @@ class _Refusal:
     reason: str
 
 
-TOO_LARGE = _Refusal(413, f"The request is too large; allowed are {LARGEST_BODY} bytes.")
+def largest_body(path: str) -> int:
+    """Return how many bytes a request for a path may have."""
+    return LARGEST_PICTURE_BODY if path in PICTURE_PATHS else LARGEST_BODY
+
+
+def _too_large(path: str) -> _Refusal:
+    return _Refusal(413, f"The request is too large; allowed are {largest_body(path)} bytes.")
 
 
 class _Exchange:
@@ -113,11 +122,11 @@ class _Exchange:
         """Hand on a part of the body; once it is too large, refuse it and let the application see a lost caller."""
         message = await self._receive()
         self._received += len(message.get("body", b""))
-        if self._received <= LARGEST_BODY:
+        if self._received <= largest_body(self._scope["path"]):
             return message
         if not self._answered and not self._refused:
             self._refused = True
-            await _send_refusal(self._scope, TOO_LARGE, self._send)
+            await _send_refusal(self._scope, _too_large(self._scope["path"]), self._send)
         return {"type": "http.disconnect"}
 
     async def send(self, message: Message) -> None:
@@ -164,8 +173,8 @@ class Guard:
         if _is_closed(scope["path"]):
             return _Refusal(403, "This address is closed.")
         length = headers.get("content-length", "0")
-        if not length.isdecimal() or int(length) > LARGEST_BODY:
-            return TOO_LARGE
+        if not length.isdecimal() or int(length) > largest_body(scope["path"]):
+            return _too_large(scope["path"])
         return None
 
 

@@ -1,4 +1,4 @@
-"""The routes behind the Settings tab and the token counters."""
+"""The routes behind the Settings tab and the checkpoint selector."""
 
 from __future__ import annotations
 
@@ -8,20 +8,16 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Body
 from pydantic import BaseModel, Field
 
+from modules.core.errors import InvalidRequest
 from modules.core.parameters import LONGEST_PROMPT
+from modules.core.request import ChoiceLists
 from modules.settings.schema import OPTIONS, Option
 from modules.web.checkpoints import CheckpointChooser
+from modules.web.sdapi_options import list_problems
 from modules.web.services import WebServices
 
-MOST_TEXTS = 8
 OWN_CONTROL = frozenset({"sd_model_checkpoint"})
 """Options that have a control of their own on top of the page."""
-
-
-class Texts(BaseModel):
-    """Texts whose tokens are to be counted."""
-
-    texts: Annotated[list[Annotated[str, Field(max_length=LONGEST_PROMPT)]], Field(max_length=MOST_TEXTS)]
 
 
 class Choice(BaseModel):
@@ -40,13 +36,18 @@ def make_option_router(services: WebServices, chooser: CheckpointChooser) -> API
         values = services.settings.all()
         return {
             "options": [
-                describe_option(option, values[key]) for key, option in OPTIONS.items() if key not in OWN_CONTROL
+                describe_option(option, values[key], services.lists)
+                for key, option in OPTIONS.items()
+                if key not in OWN_CONTROL
             ]
         }
 
     @router.post("/settings")
     def change_settings(values: Annotated[dict[str, Any], Body()]) -> dict[str, Any]:
         """Apply some options at once; all of them or, when one is wrong, none."""
+        problems = list_problems(values, services.lists)
+        if problems:
+            raise InvalidRequest(problems)
         return {"changed": services.settings.update(values)}
 
     @router.post("/checkpoint")
@@ -54,25 +55,21 @@ def make_option_router(services: WebServices, chooser: CheckpointChooser) -> API
         """Use another checkpoint from now on and begin to load it."""
         return chooser.choose(choice.checkpoint)
 
-    @router.post("/tokens")
-    def count_tokens(texts: Texts) -> dict[str, Any]:
-        """Count tokens: for each text [tokens, length of its chunks], or null while the engine starts."""
-        return {"counts": [services.jobs.count_tokens(text) for text in texts.texts]}
-
     return router
 
 
-def describe_option(option: Option, value: object) -> dict[str, Any]:
-    """Return an option as the Settings tab gets it."""
+def describe_option(option: Option, value: object, lists: ChoiceLists) -> dict[str, Any]:
+    """Return an option as the Settings tab gets it; one that is taken from a list comes with the names of now."""
+    choices = option.choices if option.list_name is None else lists.names(option.list_name)
     return {
         "key": option.key,
         "label": option.label,
-        "kind": option.kind,
+        "kind": option.kind if option.list_name is None else "choice",
         "value": value,
         "default": option.default,
         "section": option.section,
         "help": option.help,
-        "choices": list(option.choices),
+        "choices": list(choices),
         "minimum": option.minimum,
         "maximum": option.maximum,
         "step": option.step,

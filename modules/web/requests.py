@@ -38,15 +38,16 @@ class RequestMaker:
         """
         given = {name: "" if value is None else value for name, value in values.items() if name in PARAMETERS}
         styles = _texts(values.get("styles"))
-        prompt, negative = self._styled(given, styles)
+        styled = self._styled(given, styles, ("prompt", "negative_prompt"))
+        if given.get("hr_prompt") or given.get("hr_negative_prompt"):
+            styled |= self._styled(given, styles, ("hr_prompt", "hr_negative_prompt"))
         overrides = read_overrides(_texts(values.get("override_settings")))
         current = self._chooser.current()
         everything: dict[str, object] = {
             **parameter_values(self._services.settings.all()),
             "checkpoint": current.title if current else "",
             **given,
-            "prompt": prompt,
-            "negative_prompt": negative,
+            **styled,
             **overrides,
         }
         return GenerationRequest.checked(everything, self._services.lists)
@@ -55,11 +56,21 @@ class RequestMaker:
         """Return what becomes of the pictures of a job of the page."""
         return Purpose.KEEP if self._services.settings.get("samples_save") else Purpose.UNSAVED
 
-    def _styled(self, given: Mapping[str, object], styles: Sequence[str]) -> tuple[object, object]:
-        prompt, negative = given.get("prompt", ""), given.get("negative_prompt", "")
+    def _styled(
+        self, given: Mapping[str, object], styles: Sequence[str], fields: tuple[str, str]
+    ) -> dict[str, object]:
+        """Return a prompt and its negative prompt, by the names of their fields, with styles applied.
+
+        A prompt of the second pass that is empty stays so: it is then the first pass's.
+        """
+        texts = [given.get(name, "") for name in fields]
+        prompt, negative = texts
         if not styles or not isinstance(prompt, str) or not isinstance(negative, str):
-            return prompt, negative
-        return self._services.styles.apply(prompt, negative, styles)
+            return dict(zip(fields, texts, strict=True))
+        applied = self._services.styles.apply(prompt, negative, styles)
+        second_pass = fields[0] != "prompt"
+        pairs = zip(fields, texts, applied, strict=True)
+        return {name: "" if second_pass and not text else styled for name, text, styled in pairs}
 
 
 def read_overrides(pairs: Iterable[str]) -> dict[str, object]:

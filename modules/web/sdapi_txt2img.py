@@ -169,7 +169,7 @@ def _refuse_unbuilt(rest: Mapping[str, Any]) -> None:
         problems.append(FieldProblem("restore_faces", "restore_faces", "true", "false: faces cannot be restored yet"))
     for name in ("firstphase_width", "firstphase_height"):
         if rest[name]:
-            allowed = "0: give the first pass's size as width and height, and the second's as hr_resize_x and hr_resize_y"
+            allowed = "0: width and height are the first pass's size, hr_resize_x and hr_resize_y the second's"
             problems.append(FieldProblem(name, name, str(rest[name]), allowed))
     if problems:
         raise InvalidRequest(problems)

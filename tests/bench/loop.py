@@ -55,7 +55,7 @@ class ReadyNetwork(nn.Module):
 
     def __init__(self, device: torch.device, dtype: torch.dtype, batch: int) -> None:
         super().__init__()
-        self.dtype = dtype
+        self.device, self.dtype = device, dtype
         self.config = FrozenDict(in_channels=4, sample_size=SIZE // 8, time_cond_proj_dim=None)
         generator = torch.Generator().manual_seed(1)
         shape = 2 * batch, 4, SIZE // 8, SIZE // 8

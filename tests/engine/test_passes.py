@@ -335,3 +335,9 @@ def test_the_second_pass_may_have_a_checkpoint_of_its_own(make_with_two: Make, p
     assert bytes_of(own) != bytes_of(same)
     assert "Hires checkpoint: second [" in own.infotext
     assert "Model: first" in own.infotext
+
+
+@pytest.mark.parametrize("upscaler", ["Latent", "Lanczos"])
+def test_a_second_pass_of_an_odd_size_is_cut_to_whole_latents(make: Make, upscaler: str) -> None:
+    (image,) = make(enable_hr=True, hr_scale=1.4, hr_upscaler=upscaler)
+    assert image.pixels.size == (88, 88)

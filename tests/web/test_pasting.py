@@ -180,3 +180,17 @@ def test_nothing_breaks_a_paste(paster: Paster) -> None:
     for text in ("\n\n\n", "Steps: , Sampler: , Seed: , Size: x", "Negative prompt:", 'a\nSteps: "20, Seed: 1, X: 2'):
         assert paster.paste(text, FIELDS).fields is not None
     assert parse_infotext("").pairs == {}
+
+
+def test_styles_reach_the_prompts_of_the_second_pass_unless_these_are_the_first_ones(
+    site: Site, maker: RequestMaker
+) -> None:
+    site.services.styles.save(Style("oil", "{prompt} in oil", "photo"))
+    try:
+        values = {"prompt": "a cat", "hr_prompt": "a dog", "styles": ["oil"]}
+        request = maker.from_values(values)
+        assert (request.prompt, request.negative_prompt) == ("a cat in oil", "photo")
+        assert (request.hr_prompt, request.hr_negative_prompt) == ("a dog in oil", "")
+        assert maker.from_values({**values, "hr_prompt": ""}).hr_prompt == ""
+    finally:
+        site.services.styles.delete("oil")

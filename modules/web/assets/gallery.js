@@ -83,6 +83,14 @@ export class Gallery extends EventTarget {
     return this.selectedImage()?.seed ?? null;
   }
 
+  /** @returns {string | null} the variation seed, or the seed itself where there was no variation */
+  selectedSubseed() {
+    const image = this.selectedImage();
+    const request = this.job?.request;
+    if (!image || !request?.subseed_strength) return image?.seed ?? null;
+    return String(BigInt(request.subseed) + BigInt(image.index));
+  }
+
   async copy() {
     const image = this.selectedImage();
     if (!image) return;
@@ -98,6 +106,7 @@ export class Gallery extends EventTarget {
   #showInfo() {
     const image = this.selectedImage();
     this.info.hidden = !image;
+    this.dispatchEvent(new Event("shown"));
     const text = image?.infotext ?? "";
     if (this.text.dataset.shown === text) return;
     this.text.dataset.shown = text;

@@ -1,4 +1,4 @@
-/** Keyboard: Ctrl+Enter generates (a running job is followed by the new one), Alt+Enter skips, Esc interrupts. */
+/** Keyboard of the page: Ctrl+Enter generates (a running job is followed by the new one), Alt+Enter skips, Esc interrupts. */
 import { press } from "./dom.js";
 
 /** @param {import("./live.js").Live} live @param {import("./progress.js").ProgressView} progress */

@@ -2,19 +2,24 @@
 import { h } from "./dom.js";
 
 export class Lightbox {
-  constructor() {
+  /** @param {import("./verify.js").Verification} verification */
+  constructor(verification) {
+    this.verification = verification;
     /** @type {import("./live.js").JobImage[]} */
     this.images = [];
     this.place = 0;
     this.picture = h("img", { alt: "" });
     this.counter = h("span", { class: "easel-lightbox-counter" });
+    /** @type {string} the job that the pictures are of */
+    this.job = "";
     this.save = h("a", { class: "easel-lightbox-button", download: true, title: "Save (S)", "aria-label": "Save" }, "⤓");
     const button = (/** @type {string} */ text, /** @type {string} */ label, /** @type {string} */ more, /** @type {() => void} */ action) =>
       h("button", { type: "button", class: `easel-lightbox-button ${more}`, title: label, "aria-label": label, onclick: action }, text);
     this.previous = button("‹", "Previous picture", "easel-previous", () => this.step(-1));
     this.next = button("›", "Next picture", "easel-next", () => this.step(1));
     const close = button("✕", "Close", "", () => this.dialog.close());
-    const bar = h("div", { class: "easel-lightbox-bar" }, this.counter, this.save, close);
+    const verify = button("🔍", "Verify: make it again and compare", "", () => this.verify());
+    const bar = h("div", { class: "easel-lightbox-bar" }, this.counter, verify, this.save, close);
     this.dialog = /** @type {HTMLDialogElement} */ (
       h("dialog", { class: "easel-lightbox", "aria-label": "Picture" }, this.picture, this.previous, this.next, bar)
     );
@@ -37,17 +42,23 @@ export class Lightbox {
       if (!target?.closest("#txt2img_gallery .preview .media-button") || !gallery.job) return;
       event.preventDefault();
       event.stopPropagation();
-      this.open(gallery.job.images, gallery.selected());
+      this.open(gallery.job.images, gallery.selected(), gallery.job.id);
     }, true);
   }
 
-  /** @param {import("./live.js").JobImage[]} images @param {number} place */
-  open(images, place) {
+  /** @param {import("./live.js").JobImage[]} images @param {number} place @param {string} job */
+  open(images, place, job) {
     if (!images.length) return;
+    this.job = job;
     this.images = images;
     this.place = place;
     this.step(0);
     this.dialog.showModal();
+  }
+
+  verify() {
+    this.dialog.close();
+    this.verification.show({ job: this.job, index: this.images[this.place].index });
   }
 
   /** @param {number} by */

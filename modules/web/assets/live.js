@@ -1,7 +1,7 @@
 /**
  * The socket to the server, and what it has told: one place for the whole page.
  * @typedef {{index: number, seed: string, url: string, infotext: string}} JobImage
- * @typedef {{id: string, state: string, created: number, started: number | null, finished: number | null,
+ * @typedef {{id: string, state: string, purpose?: string, created: number, started: number | null, finished: number | null,
  *   error: string | null, request: Record<string, any>, images: JobImage[], image_count: number}} Job
  * @typedef {{job: string, fraction: number, step: number, steps: number, image: number, images: number,
  *   batch_size: number, seconds_left: number | null, preview: string | null, stage: string}} Progress
@@ -17,7 +17,7 @@ export class Live extends EventTarget {
     this.connected = false;
     this.engine = { state: "starting", detail: "" };
     this.model = { title: "", state: "none", fraction: 0, stage: "" };
-    /** @type {Job | null} the running job, else the last one with something to show */
+    /** @type {Job | null} the page's running job, else the last one with something to show; never one that was handed over */
     this.job = null;
     /** @type {Progress | null} */
     this.progress = null;
@@ -28,13 +28,18 @@ export class Live extends EventTarget {
     this.timer = 0;
   }
 
-  /** Listen to "change" (anything shown), "jobs" (some job or the order changed) or "connection". */
-  on(/** @type {string} */ type, /** @type {() => void} */ listener) {
+  /** Listen to "change" (anything shown), "jobs" (some job or the order changed), "remark" (a text) or "connection". */
+  on(/** @type {string} */ type, /** @type {(event: any) => void} */ listener) {
     this.addEventListener(type, listener);
   }
 
   running() {
     return this.job !== null && this.job.state === "running";
+  }
+
+  /** The progress of the job that the page follows. */
+  shownProgress() {
+    return this.progress?.job === this.job?.id ? this.progress : null;
   }
 
   connect() {
@@ -87,6 +92,7 @@ export class Live extends EventTarget {
     else if (type === "queue") this.queue = rest;
     else if (type === "model") this.model = rest;
     else if (type === "engine") this.engine = rest;
+    else if (type === "remark") this.dispatchEvent(new CustomEvent("remark", { detail: message.text }));
     if (type === "beat") return;
     if (type === "job" || type === "queue" || type === "removed" || type === "snapshot") this.#tell("jobs");
     this.#tell("change");
@@ -96,7 +102,7 @@ export class Live extends EventTarget {
   #takeSnapshot(snapshot) {
     this.engine = snapshot.engine;
     this.model = snapshot.model;
-    this.job = snapshot.job;
+    this.job = snapshot.job && !handedOver(snapshot.job) ? snapshot.job : null;
     this.progress = snapshot.progress;
     this.queue = { ...snapshot.queue, waiting: snapshot.queue.waiting.map((/** @type {Job} */ job) => job.id) };
     this.#connection(true);
@@ -104,7 +110,12 @@ export class Live extends EventTarget {
 
   /** @param {Job} job */
   #takeJob(job) {
-    if (job.state === "running" || job.id === this.job?.id) this.job = job;
+    if (!handedOver(job) && (job.state === "running" || job.id === this.job?.id)) this.job = job;
     if (this.progress?.job === job.id && job.state !== "running") this.progress = null;
   }
+}
+
+/** Whether a job's pictures go to somebody else: the API's caller, or a verification. @param {Job} job */
+function handedOver(job) {
+  return job.purpose === "handover";
 }

@@ -65,7 +65,7 @@ export class ProgressView {
 
   /** Ask the running job to stop or to skip. @param {"interrupt" | "skip"} what */
   async steer(what) {
-    const job = this.live.queue.running ?? this.live.job?.id;
+    const job = this.live.running() ? this.live.job?.id : this.live.queue.running;
     if (!job) return;
     this.asked = { job, what };
     this.#show();
@@ -79,7 +79,8 @@ export class ProgressView {
   }
 
   #show() {
-    const { job, progress } = this.live;
+    const { job } = this.live;
+    const progress = this.live.shownProgress();
     const running = this.live.running();
     const waiting = this.live.queue.waiting.length;
     document.documentElement.dataset.job = running ? "running" : "idle";
@@ -117,6 +118,7 @@ export class ProgressView {
     if (running) return progress ? describe(progress) : "Starting…";
     if (job?.state === "failed") return `Failed: ${job.error}`;
     if (this.live.queue.paused) return `The queue is paused${this.live.queue.reason ? `: ${this.live.queue.reason}` : ""}`;
+    if (this.live.queue.running) return "Waiting for another job, see the Queue tab…";
     return this.live.engine.state === "ready" ? "Waiting…" : "The engine is starting…";
   }
 

@@ -7,12 +7,16 @@ import { makeCard } from "./queue_card.js";
 const PAUSE_MS = 120;
 const PAGE = 30;
 
+/** @typedef {{name: string, label: string, option: string, key: string | null}} Override a parameter that is an option */
+
 export class QueueView {
   /**
    * @param {import("./live.js").Live} live @param {import("./form.js").Form} form
    * @param {import("./messages.js").Messages} messages @param {import("./lightbox.js").Lightbox} lightbox
+   * @param {Override[]} overrides
    */
-  constructor(live, form, messages, lightbox) {
+  constructor(live, form, messages, lightbox, overrides) {
+    this.overrides = overrides;
     this.live = live;
     this.form = form;
     this.messages = messages;
@@ -126,15 +130,19 @@ export class QueueView {
     this.#load();
   }
 
-  /** Put a job's settings on the form; what has no field there goes to the settings. @param {any} job */
+  /** Put a job's settings on the form; options that it had otherwise become override settings. @param {any} job */
   async #use(job) {
-    const { checkpoint, clip_skip, noise_source, ...fields } = job.request;
-    this.form.set(fields);
-    openTab("txt2img");
+    const { request } = job;
     try {
-      const changed = await post("/easel/settings", { CLIP_stop_at_last_layers: clip_skip, randn_source: noise_source });
-      if (Object.keys(changed.changed).length) this.messages.note("Clip skip and noise source were set as well.");
-      if (checkpoint) this.#tellProblem(await post("/easel/checkpoint", { checkpoint }));
+      const { options } = await get("/easel/settings");
+      const present = Object.fromEntries(options.map((/** @type {any} */ option) => [option.key, option.value]));
+      const other = this.overrides.filter(({ name, option }) => name in request && request[name] !== present[option]);
+      const pairs = other.filter(({ key }) => key !== null).map(({ name, key }) => `${key}: ${asText(request[name])}`);
+      const lost = other.filter(({ key }) => key === null).map(({ name, label }) => `${label}: ${asText(request[name])}`);
+      this.form.set({ ...request, styles: [], override_settings: pairs });
+      openTab("txt2img");
+      if (lost.length) this.messages.note("These options were otherwise and are on the Settings tab:", "info", lost);
+      if (request.checkpoint) this.#tellProblem(await post("/easel/checkpoint", { checkpoint: request.checkpoint }));
     } catch (error) {
       this.messages.failure(error);
     }
@@ -158,7 +166,7 @@ export class QueueView {
   #showBadge() {
     const tab = document.querySelector('#tabs button[role=tab][data-tab-id="queue"]');
     if (!(tab instanceof HTMLElement)) return;
-    const count = this.live.queue.waiting.length + (this.live.running() ? 1 : 0);
+    const count = this.live.queue.waiting.length + (this.live.queue.running || this.live.running() ? 1 : 0);
     if (count) tab.dataset.count = String(count);
     else delete tab.dataset.count;
   }
@@ -171,4 +179,9 @@ export class QueueView {
     if (bar instanceof HTMLElement) bar.style.transform = `scaleX(${progress?.fraction ?? 0})`;
     if (text && progress) text.textContent = describe(progress);
   }
+}
+
+/** Write a value as infotexts do. @param {any} value */
+function asText(value) {
+  return typeof value === "boolean" ? (value ? "True" : "False") : String(value);
 }

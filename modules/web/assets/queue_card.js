@@ -31,7 +31,7 @@ export function makeCard(job, place, actions, lightbox) {
 /** @param {import("./live.js").Job} job @param {import("./lightbox.js").Lightbox} lightbox */
 function makeThumbnails(job, lightbox) {
   const shown = job.images.slice(0, MOST_THUMBNAILS).map((image, place) =>
-    h("button", { type: "button", class: "easel-thumbnail", "aria-label": `Open picture ${place + 1}`, onclick: () => lightbox.open(job.images, place) },
+    h("button", { type: "button", class: "easel-thumbnail", "aria-label": `Open picture ${place + 1}`, onclick: () => lightbox.open(job.images, place, job.id) },
       h("img", { src: image.url, alt: "", loading: "lazy", decoding: "async" })));
   const rest = job.images.length - MOST_THUMBNAILS;
   return h("div", { class: "easel-thumbnails", "data-count": shown.length }, ...shown, rest > 0 ? h("span", { class: "easel-rest" }, `+${rest}`) : null);

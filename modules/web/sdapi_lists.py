@@ -1,0 +1,156 @@
+"""What A1111's API lists: samplers, schedules, upscalers, models, networks and styles, in its shapes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from modules.imaging.resize import LATENT_UPSCALERS, NO_UPSCALER, PIXEL_UPSCALERS
+from modules.library.network_files import NetworkFile
+from modules.library.reading import UnreadableFile, read_header
+from modules.sampling import registry
+from modules.sampling.registry import Sampler
+from modules.web.sdapi_facts import MODEL_SCHEDULES, NO_RHO, SCHEDULE_RHOS, UPSCALER_SCALE
+from modules.web.services import WebServices
+
+TEXT_WIDTH = 768
+"""Numbers per token vector of Stable Diffusion 1.x, the family whose embeddings can be used."""
+_SAFE = ".safetensors"
+_EMBEDDING_TENSORS = frozenset({"emb_params", "clip_l"})
+
+Listing = Callable[[WebServices], Any]
+
+
+def samplers(_: WebServices) -> list[dict[str, Any]]:
+    """List the samplers."""
+    return [
+        {"name": sampler.label, "aliases": list(sampler.aliases), "options": _sampler_options(sampler)}
+        for sampler in registry.SAMPLERS
+    ]
+
+
+def schedulers(_: WebServices) -> list[dict[str, Any]]:
+    """List the schedules."""
+    automatic = {"name": _name(registry.AUTOMATIC), "label": registry.AUTOMATIC, "aliases": None}
+    return [{**automatic, "default_rho": NO_RHO, "need_inner_model": False}] + [
+        {
+            "name": _name(schedule.label),
+            "label": schedule.label,
+            "aliases": [alias for alias in schedule.aliases if alias != _name(schedule.label)] or None,
+            "default_rho": SCHEDULE_RHOS.get(_name(schedule.label), NO_RHO),
+            "need_inner_model": _name(schedule.label) in MODEL_SCHEDULES,
+        }
+        for schedule in registry.SCHEDULES
+    ]
+
+
+def upscalers(_: WebServices) -> list[dict[str, Any]]:
+    """List the upscalers of pictures."""
+    nothing = {"model_name": None, "model_path": None, "model_url": None, "scale": UPSCALER_SCALE}
+    return [{"name": name, **nothing} for name in sorted(PIXEL_UPSCALERS, key=lambda name: name != NO_UPSCALER)]
+
+
+def latent_upscale_modes(_: WebServices) -> list[dict[str, str]]:
+    """List the upscalers of latents."""
+    return [{"name": name} for name in LATENT_UPSCALERS]
+
+
+def checkpoints(services: WebServices) -> list[dict[str, Any]]:
+    """List the checkpoints that can be used; hashes that are not known yet are null."""
+    return [
+        {
+            "title": entry.title,
+            "model_name": entry.model_name,
+            "hash": entry.short_hash,
+            "sha256": entry.sha256,
+            "filename": str(entry.path),
+            "config": None,
+        }
+        for entry in services.files.checkpoints.entries()
+        if entry.usable
+    ]
+
+
+def vaes(services: WebServices) -> list[dict[str, str]]:
+    """List the VAEs in files of their own."""
+    found = services.files.vaes.entries() if services.files.vaes is not None else []
+    return [{"model_name": entry.name, "filename": str(entry.path)} for entry in found]
+
+
+def prompt_styles(services: WebServices) -> list[dict[str, str]]:
+    """List the styles."""
+    return [
+        {"name": style.name, "prompt": style.prompt, "negative_prompt": style.negative_prompt}
+        for style in services.styles.styles()
+    ]
+
+
+def loras(services: WebServices) -> list[dict[str, Any]]:
+    """List the LoRA files with what they say of themselves."""
+    found = services.files.loras.entries() if services.files.loras is not None else []
+    return [
+        {"name": file.name, "alias": file.alias, "path": str(file.path), "metadata": dict(file.metadata)}
+        for file in found
+    ]
+
+
+def embeddings(services: WebServices) -> dict[str, dict[str, Any]]:
+    """List the embeddings, those for other kinds of models apart; what only opening a file would tell is null."""
+    found = services.files.embeddings.entries() if services.files.embeddings is not None else []
+    described = {file.name: _embedding(file) for file in found}
+    fits = {name: told["shape"] in (None, TEXT_WIDTH) for name, told in described.items()}
+    return {
+        "loaded": {name: told for name, told in described.items() if fits[name]},
+        "skipped": {name: told for name, told in described.items() if not fits[name]},
+    }
+
+
+LISTINGS: Mapping[str, Listing] = {
+    "samplers": samplers,
+    "schedulers": schedulers,
+    "upscalers": upscalers,
+    "latent-upscale-modes": latent_upscale_modes,
+    "sd-models": checkpoints,
+    "sd-vae": vaes,
+    "prompt-styles": prompt_styles,
+    "loras": loras,
+    "embeddings": embeddings,
+}
+"""Each list by the last part of its address."""
+
+
+def _sampler_options(sampler: Sampler) -> dict[str, str]:
+    """Return what A1111 tells of a sampler, every value as a text."""
+    options = {"scheduler": _name(sampler.default_schedule)} if sampler.default_schedule else {}
+    flags = {
+        "second_order": sampler.second_order,
+        "brownian_noise": sampler.brownian,
+        "discard_next_to_last_sigma": sampler.drops_penultimate,
+        "uses_ensd": sampler.ensd,
+    }
+    return options | {name: str(value) for name, value in flags.items() if value}
+
+
+def _name(label: str) -> str:
+    """Return the name that a schedule has beside its label."""
+    return label.lower().replace(" ", "_")
+
+
+def _embedding(file: NetworkFile) -> dict[str, Any]:
+    count, width = _embedding_size(file)
+    return {"step": None, "sd_checkpoint": None, "sd_checkpoint_name": None, "shape": width, "vectors": count}
+
+
+def _embedding_size(file: NetworkFile) -> tuple[int | None, int | None]:
+    """Return how many vectors a file holds and how wide they are, as far as its header tells."""
+    if file.path.suffix.lower() != _SAFE:
+        return None, None
+    try:
+        shapes = read_header(file.path).shapes
+    except UnreadableFile:
+        return None, None
+    named = [shape for name, shape in shapes.items() if name in _EMBEDDING_TENSORS or len(shapes) == 1]
+    shape = named[0] if len(named) == 1 else ()
+    if len(shape) == 1:
+        return 1, shape[0]
+    return (shape[0], shape[1]) if len(shape) == 2 else (None, None)
