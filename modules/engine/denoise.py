@@ -93,6 +93,8 @@ class GuidedDenoiser:
         self.calls = 0
         self.acted: set[str] = set()
         self.unconditional: Tensor | None = None
+        self._last_contexts: tuple[Tensor, ...] = ()
+        self._last_joined = torch.empty(0)
 
     def __call__(self, x: Tensor, sigma: Tensor) -> Tensor:
         """Return x0, shaped like `x`: (batch, channels, rows, columns), float32; `sigma`: (batch,)."""
@@ -157,20 +159,29 @@ class GuidedDenoiser:
     def _estimates(self, x: Tensor, sigma: Tensor, contexts: Sequence[Tensor]) -> list[Tensor]:
         """Return x0 for each of `contexts`, which are of one length, from one call of the U-Net."""
         count, batch = len(contexts), x.shape[0]
-        context = torch.cat([one.unsqueeze(0).expand(batch, -1, -1) for one in contexts])
-        return list(self._estimate(x.repeat(count, 1, 1, 1), sigma.repeat(count), context).chunk(count))
-
-    def _estimate(self, x: Tensor, sigma: Tensor, context: Tensor) -> Tensor:
+        context = self._joined(contexts, batch)
         bundle = self.model.bundle
 
         def network(scaled: Tensor, timestep: Tensor) -> Tensor:
+            """Return one prediction per context: (contexts, batch, channels, rows, columns)."""
             prediction: Tensor = bundle.unet(
-                scaled.to(bundle.plan.dtype), timestep, encoder_hidden_states=context, return_dict=False
+                torch.cat([scaled.to(bundle.plan.dtype)] * count),
+                torch.cat([timestep] * count),
+                encoder_hidden_states=context,
+                return_dict=False,
             )[0]
-            return prediction.float()
+            return prediction.float().unflatten(0, (count, batch))
 
         kind = VelocityDenoiser if bundle.prediction == VELOCITY else EpsilonDenoiser
-        return kind(network, self.model.levels, quantize=self.guidance.quantize)(x, sigma)
+        return list(kind(network, self.model.levels, quantize=self.guidance.quantize)(x, sigma).unbind())
+
+    def _joined(self, contexts: Sequence[Tensor], batch: int) -> Tensor:
+        """Return every context once per picture, in one tensor; it is kept while the prompts stay what they are."""
+        last = self._last_contexts
+        if len(last) != len(contexts) or any(one is not other for one, other in zip(last, contexts, strict=True)):
+            self._last_contexts = tuple(contexts)
+            self._last_joined = torch.cat([one.unsqueeze(0).expand(batch, -1, -1) for one in contexts])
+        return self._last_joined
 
 
 def _of_one_length(contexts: Sequence[Tensor]) -> list[Tensor]:
@@ -182,7 +193,9 @@ def _of_one_length(contexts: Sequence[Tensor]) -> list[Tensor]:
 def _fitted(context: Tensor, length: int) -> Tensor:
     """Return `context` cut to `length` vectors, or with its last one repeated."""
     missing = length - context.shape[0]
-    return context[:length] if missing <= 0 else torch.cat([context, context[-1:].expand(missing, -1)])
+    if missing == 0:
+        return context
+    return context[:length] if missing < 0 else torch.cat([context, context[-1:].expand(missing, -1)])
 
 
 def _filled(context: Tensor, length: int, empty: Tensor) -> Tensor:

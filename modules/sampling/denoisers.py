@@ -185,7 +185,7 @@ class _NetworkDenoiser:
         self.quantize = quantize
 
     def _timestep(self, x: Tensor, sigma: Tensor) -> Tensor:
-        return self.levels.timestep_at(sigma, self.quantize).to(x.device)
+        return _sent(self.levels.timestep_at(sigma, self.quantize), x)
 
 
 class EpsilonDenoiser(_NetworkDenoiser):
@@ -261,4 +261,9 @@ def _sigmas(alphas_cumprod: Tensor) -> Tensor:
 
 def _spread(x: Tensor, sigma: Tensor) -> Tensor:
     """Return one value per picture, (batch,), so that it applies to x: (batch, 1, 1, 1), on its device."""
-    return sigma.to(x.device).view(-1, *[1] * (x.ndim - 1))
+    return _sent(sigma, x).view(-1, *[1] * (x.ndim - 1))
+
+
+def _sent(values: Tensor, x: Tensor) -> Tensor:
+    """Return `values` on x's device, without waiting for a CUDA device that still works on the step before."""
+    return values.to(x.device, non_blocking=x.device.type == "cuda")

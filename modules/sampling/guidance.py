@@ -15,9 +15,9 @@ def classifier_free(
     With several prompts this is the conjunction of Liu et al. 2022 (arXiv:2206.01714), equation 11. All are x0:
     (batch, channels, height/8, width/8).
     """
-    guided = unconditional.clone()
+    guided = unconditional
     for conditional, weight in zip(conditionals, weights, strict=True):
-        guided += (conditional - unconditional) * (weight * scale)
+        guided = guided + (conditional - unconditional) * (weight * scale)
     return guided
 
 

@@ -15,7 +15,18 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 SOCIAL_TAGS = re.compile(rb'<meta\s+(?:property="og:|name="twitter:)[^>]*/>\s*')
 PLACE = re.compile(rb'(<meta\s+name="viewport"[^>]*>)')
-STYLES = ("palette.css", "page.css", "txt2img.css", "queue.css", "settings.css", "overlays.css")
+STYLES = (
+    "palette.css",
+    "page.css",
+    "txt2img.css",
+    "folds.css",
+    "tools.css",
+    "pnginfo.css",
+    "queue.css",
+    "settings.css",
+    "overlays.css",
+    "dialogs.css",
+)
 
 
 class PageHead:

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 Noise = Callable[[float, float], Tensor]
@@ -21,9 +22,9 @@ def ignore_step(index: int, x: Tensor, denoised: Tensor) -> None:
     """Do nothing: the `on_step` of who does not watch."""
 
 
-def per_image(sigma: float | Tensor, x: Tensor) -> Tensor:
-    """Return `sigma` once per picture of the batch: (batch,), on x's device."""
-    return x.new_ones([x.shape[0]]) * sigma
+def per_image(sigma: float, x: Tensor) -> Tensor:
+    """Return `sigma` once per picture of the batch: (batch,), on the CPU, where timesteps are looked up unawaited."""
+    return torch.full((x.shape[0],), sigma, dtype=x.dtype)
 
 
 def derivative(x: Tensor, sigma: float, denoised: Tensor) -> Tensor:
@@ -58,8 +59,10 @@ class Churn:
     def raised(self, x: Tensor, sigma: float, steps: int, noise: Noise) -> tuple[Tensor, float]:
         """Return x and sigma with the churn of one step of `steps` added.
 
-        The noise is drawn even when none is added: so does the reference, and later draws depend on it.
+        With an amount the noise is drawn even where none is added: so does the reference, and later draws depend on it.
         """
+        if not self.amount:
+            return x, sigma
         fresh = noise(sigma, sigma)
         gamma = self.gamma(sigma, steps)
         if gamma == 0:

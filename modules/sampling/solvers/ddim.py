@@ -36,7 +36,7 @@ def sample_ddim(
         denoised = denoise(x, per_image(sigma, x))
         on_step(index, x, denoised)
         epsilon = derivative(x, sigma, denoised)
-        x = denoised + _renoised(epsilon, (sigma, sigma_next), noise(sigma, sigma_next), eta)
+        x = denoised + _renoised(epsilon, (sigma, sigma_next), noise, eta)
     return unit_variance(x, levels[-1])
 
 
@@ -55,15 +55,18 @@ def sample_ddim_cfg_pp(
         denoised = denoise(x, per_image(sigma, x))
         on_step(index, x, denoised)
         epsilon = derivative(x, sigma, denoise.unconditional)
-        x = denoised + _renoised(epsilon, (sigma, sigma_next), noise(sigma, sigma_next), eta)
+        x = denoised + _renoised(epsilon, (sigma, sigma_next), noise, eta)
     return unit_variance(x, levels[-1])
 
 
-def _renoised(epsilon: Tensor, step: tuple[float, float], fresh: Tensor, eta: float) -> Tensor:
+def _renoised(epsilon: Tensor, step: tuple[float, float], noise: Noise, eta: float) -> Tensor:
     """Return the noise at the end of a step: a share of the predicted noise, and a share of fresh noise.
 
-    `fresh` is drawn even when it is not used: so does the reference, and later draws depend on it.
+    With an eta the noise is drawn even where none is added: so does the reference, and later draws depend on it.
     """
+    if not eta:
+        return math.sqrt(step[1] ** 2) * epsilon
+    fresh = noise(*step)
     added = eta * _posterior_deviation(*step)
     # Above eta = 1 the fresh noise alone may exceed what the next level holds.
     kept = math.sqrt(max(step[1] ** 2 - added**2, 0.0))
