@@ -23,6 +23,7 @@ DEFAULT_NOISE_SCHEDULE = "Default"
 ZERO_TERMINAL_SNR = "Zero Terminal SNR"
 
 _MODEL = "Stable Diffusion"
+_XL = "Stable Diffusion XL"
 _PROMPT = "Prompts"
 _SAMPLER = "Sampler parameters"
 _GUIDANCE = "Guidance"
@@ -216,6 +217,22 @@ _MODEL_OPTIONS = (
         "vae", "SD VAE", "choice", AUTOMATIC_VAE,
         "What decodes the picture: Automatic takes the file beside the checkpoint, None the checkpoint's own.",
         choices="vaes", infotext="VAE", flags=("--vae",), option="sd_vae", section=_MODEL,
+    ),
+    Parameter(
+        "sdxl_crop_top", "crop top coordinate", "integer", 0, "What SDXL is told of where the picture was cropped.",
+        minimum=0, maximum=1024, option="sdxl_crop_top", section=_XL,
+    ),
+    Parameter(
+        "sdxl_crop_left", "crop left coordinate", "integer", 0, "What SDXL is told of where the picture was cropped.",
+        minimum=0, maximum=1024, option="sdxl_crop_left", section=_XL,
+    ),
+    Parameter(
+        "aesthetic_low", "SDXL low aesthetic score", "number", 2.5, "The refiner is told it with the negative prompt.",
+        minimum=0, maximum=10, step=0.1, option="sdxl_refiner_low_aesthetic_score", section=_XL,
+    ),
+    Parameter(
+        "aesthetic_high", "SDXL high aesthetic score", "number", 6.0, "The refiner is told it with the prompt.",
+        minimum=0, maximum=10, step=0.1, option="sdxl_refiner_high_aesthetic_score", section=_XL,
     ),
     Parameter(
         "tiling", "Tiling", "flag", False, "Make pictures whose edges fit together when they are laid side by side.",

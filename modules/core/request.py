@@ -76,6 +76,10 @@ class GenerationRequest(BaseModel):
     clip_skip: int = 1
     noise_source: str = "GPU"
     vae: str = "Automatic"
+    sdxl_crop_top: int = 0
+    sdxl_crop_left: int = 0
+    aesthetic_low: float = 2.5
+    aesthetic_high: float = 6.0
     tiling: bool = False
     disable_networks: bool = False
     emphasis: str = "Original"

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
 from modules.engine.families import VELOCITY, ModelBundle
-from modules.engine.text import EncodedPrompt
+from modules.engine.text import Condition, EncodedPrompt
 from modules.sampling.denoisers import EpsilonDenoiser, NoiseLevels, VelocityDenoiser
 from modules.sampling.guidance import classifier_free, rescaled_x0, skips_unconditional
 
@@ -28,12 +28,14 @@ class Conditioning:
     """What the U-Net attends to, for one batch.
 
     `negative` is None where it would have no effect: with one part of weight 1 at a CFG scale of 1. `empty`: an empty
-    prompt's chunk, (77, width), with which shorter prompts are filled up.
+    prompt's chunk, (77, width), with which shorter prompts are filled up. `channels`: what the U-Net takes besides the
+    latents, (1, channels, rows, columns), None for nothing.
     """
 
     positive: tuple[Part, ...]
     negative: EncodedPrompt | None
     empty: Tensor
+    channels: Tensor | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,8 +95,8 @@ class GuidedDenoiser:
         self.calls = 0
         self.acted: set[str] = set()
         self.unconditional: Tensor | None = None
-        self._last_contexts: tuple[Tensor, ...] = ()
-        self._last_joined = torch.empty(0)
+        self._last_contexts: tuple[Condition, ...] = ()
+        self._last_joined: dict[str, Any] = {}
 
     def __call__(self, x: Tensor, sigma: Tensor) -> Tensor:
         """Return x0, shaped like `x`: (batch, channels, rows, columns), float32; `sigma`: (batch,)."""
@@ -119,11 +121,11 @@ class GuidedDenoiser:
         guided = classifier_free(conditionals, weights, self.unconditional, scale)
         if not self.guidance.rescale:
             return guided
-        spread = sigma.view(-1, 1, 1, 1)
+        spread = sigma.to(x.device).view(-1, 1, 1, 1)
         anchor = x / (spread**2 + 1) if self.model.bundle.prediction == VELOCITY else x
         return rescaled_x0(guided, conditionals[0], self.guidance.rescale, anchor)
 
-    def _negative(self, sigma: float) -> Tensor | None:
+    def _negative(self, sigma: float) -> Condition | None:
         """Return what the unconditional prediction attends to, or None where this call does without."""
         negative, rules = self.model.conditioning.negative, self.guidance
         if negative is None:
@@ -138,67 +140,86 @@ class GuidedDenoiser:
         return None
 
     def _both(
-        self, x: Tensor, sigma: Tensor, contexts: Sequence[Tensor], negative: Tensor
+        self, x: Tensor, sigma: Tensor, contexts: Sequence[Condition], negative: Condition
     ) -> tuple[list[Tensor], Tensor]:
         """Return the x0 of each of `contexts` and that of `negative`, from one call of the U-Net where they fit."""
-        if negative.shape != contexts[0].shape and self.guidance.pad_v0:
-            negative = _fitted(negative, contexts[0].shape[0])
+        fits = _length(negative) == _length(contexts[0])
+        if not fits and self.guidance.pad_v0:
+            negative = _fitted(negative, _length(contexts[0]))
             self.acted.add("pad_conds_v0")
-        elif negative.shape != contexts[0].shape and self.guidance.pad:
+        elif not fits and self.guidance.pad:
             empty = self.model.conditioning.empty
-            longest = max(negative.shape[0], contexts[0].shape[0])
+            longest = max(_length(negative), _length(contexts[0]))
             contexts = [_filled(context, longest, empty) for context in contexts]
             negative = _filled(negative, longest, empty)
             self.acted.add("pad_conds")
-        if negative.shape == contexts[0].shape:
+        if _length(negative) == _length(contexts[0]):
             *conditionals, unconditional = self._estimates(x, sigma, [*contexts, negative])
             return conditionals, unconditional
         conditionals = self._estimates(x, sigma, contexts)
         return conditionals, self._estimates(x, sigma, [negative])[0]
 
-    def _estimates(self, x: Tensor, sigma: Tensor, contexts: Sequence[Tensor]) -> list[Tensor]:
+    def _estimates(self, x: Tensor, sigma: Tensor, contexts: Sequence[Condition]) -> list[Tensor]:
         """Return x0 for each of `contexts`, which are of one length, from one call of the U-Net."""
         count, batch = len(contexts), x.shape[0]
-        context = self._joined(contexts, batch)
-        bundle = self.model.bundle
+        told = self._joined(contexts, batch)
+        bundle, channels = self.model.bundle, self.model.conditioning.channels
 
         def network(scaled: Tensor, timestep: Tensor) -> Tensor:
             """Return one prediction per context: (contexts, batch, channels, rows, columns)."""
+            latents = scaled.to(bundle.plan.dtype)
+            if channels is not None:
+                latents = torch.cat([latents, channels.expand(batch, -1, -1, -1).to(latents)], dim=1)
             prediction: Tensor = bundle.unet(
-                torch.cat([scaled.to(bundle.plan.dtype)] * count),
+                torch.cat([latents] * count),
                 torch.cat([timestep] * count),
-                encoder_hidden_states=context,
                 return_dict=False,
+                **told,
             )[0]
-            return prediction.float().unflatten(0, (count, batch))
+            return prediction.float().view(count, batch, *x.shape[1:])
 
         kind = VelocityDenoiser if bundle.prediction == VELOCITY else EpsilonDenoiser
         return list(kind(network, self.model.levels, quantize=self.guidance.quantize)(x, sigma).unbind())
 
-    def _joined(self, contexts: Sequence[Tensor], batch: int) -> Tensor:
-        """Return every context once per picture, in one tensor; it is kept while the prompts stay what they are."""
+    def _joined(self, contexts: Sequence[Condition], batch: int) -> dict[str, Any]:
+        """Return the U-Net's arguments for every prompt once per picture; kept while the prompts stay what they are."""
         last = self._last_contexts
         if len(last) != len(contexts) or any(one is not other for one, other in zip(last, contexts, strict=True)):
             self._last_contexts = tuple(contexts)
-            self._last_joined = torch.cat([one.unsqueeze(0).expand(batch, -1, -1) for one in contexts])
+            self._last_joined = {"encoder_hidden_states": _per_picture([one.context for one in contexts], batch)}
+            pooled = [one.pooled for one in contexts if one.pooled is not None]
+            sizes = [one.sizes for one in contexts if one.sizes is not None]
+            if pooled and sizes:
+                added = {"text_embeds": _per_picture(pooled, batch), "time_ids": _per_picture(sizes, batch)}
+                self._last_joined["added_cond_kwargs"] = added
         return self._last_joined
 
 
-def _of_one_length(contexts: Sequence[Tensor]) -> list[Tensor]:
-    """Return the contexts, (tokens, width) each, as long as the longest by repeating the last vector, as in A1111."""
-    longest = max(context.shape[0] for context in contexts)
+def _per_picture(values: Sequence[Tensor], batch: int) -> Tensor:
+    """Return each of the values `batch` times, one after the other."""
+    return torch.cat([value.unsqueeze(0).expand(batch, *value.shape) for value in values])
+
+
+def _length(condition: Condition) -> int:
+    return int(condition.context.shape[0])
+
+
+def _of_one_length(contexts: Sequence[Condition]) -> list[Condition]:
+    """Return the conditions as long as the longest by repeating the last vector, as in A1111."""
+    longest = max(_length(context) for context in contexts)
     return [_fitted(context, longest) for context in contexts]
 
 
-def _fitted(context: Tensor, length: int) -> Tensor:
-    """Return `context` cut to `length` vectors, or with its last one repeated."""
-    missing = length - context.shape[0]
+def _fitted(condition: Condition, length: int) -> Condition:
+    """Return `condition` cut to `length` vectors, or with its last one repeated."""
+    context, missing = condition.context, length - _length(condition)
     if missing == 0:
-        return context
-    return context[:length] if missing < 0 else torch.cat([context, context[-1:].expand(missing, -1)])
+        return condition
+    longer = context[:length] if missing < 0 else torch.cat([context, context[-1:].expand(missing, -1)])
+    return replace(condition, context=longer)
 
 
-def _filled(context: Tensor, length: int, empty: Tensor) -> Tensor:
-    """Return `context` with empty chunks behind it, `length` vectors in all; both are whole numbers of chunks."""
-    missing = (length - context.shape[0]) // empty.shape[0]
-    return torch.cat([context, *[empty] * missing])
+def _filled(condition: Condition, length: int, empty: Tensor) -> Condition:
+    """Return `condition` with empty chunks behind it, `length` vectors in all; both are whole numbers of chunks."""
+    missing = (length - _length(condition)) // empty.shape[0]
+    return replace(condition, context=torch.cat([condition.context, *[empty] * missing]))

@@ -8,16 +8,43 @@ from pathlib import Path
 
 from diffusers import AutoencoderKL, UNet2DConditionModel
 from torch import Tensor
-from transformers import CLIPTextModel, CLIPTokenizer
+from transformers import CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
 
 from modules.engine.memory import DevicePlan, Residency
 from modules.library.catalog import CheckpointEntry
-from modules.library.identify import SD1_FAMILY
+from modules.library.identify import (
+    EPSILON,
+    SD1_FAMILY,
+    SD2_FAMILY,
+    SDXL_FAMILY,
+    SDXL_REFINER_FAMILY,
+    VELOCITY,
+)
 from modules.sampling.denoisers import NoiseLevels
 
+__all__ = ["EPSILON", "FAMILIES", "VELOCITY", "Family", "ModelBundle", "RawParts", "TextPart", "TextSpec"]
+
 CONFIGS = Path(__file__).parent / "configs"
-EPSILON = "epsilon"
-VELOCITY = "v_prediction"
+TOKENIZER = CONFIGS / "clip_tokenizer"
+
+
+@dataclass(frozen=True, slots=True)
+class TextSpec:
+    """How a family reads one of its text encoders.
+
+    `part`: the component's name. `open_clip`: single files have it under OpenCLIP's names. `ends_padding`: chunks are
+    filled up with the end token, else with token 0. `clip_skip`: the request says how many layers are left out, else
+    one is. `normed`: the last layer norm is applied to what is read. `pooled`: one vector for the whole prompt is read
+    besides. `network_prefix`: how LoRA files call it.
+    """
+
+    part: str
+    open_clip: bool = False
+    ends_padding: bool = True
+    clip_skip: bool = True
+    normed: bool = True
+    pooled: bool = False
+    network_prefix: str = "lora_te_"
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,32 +52,61 @@ class Family:
     """What the models of one family have in common.
 
     `configs` is the folder of their components' configurations, `latent_to_rgb` the linear map of one latent pixel to
-    RGB in -1 to 1: one row of three per latent channel, for cheap previews.
+    RGB in -1 to 1: one row of three per latent channel, for cheap previews. `size_numbers`: how many numbers on sizes,
+    crop and score the U-Net is told beside the prompt, 0 for none. `aligned_xl`: schedules take the tables optimised
+    for Stable Diffusion XL.
     """
 
     name: str
     configs: Path
-    tokenizer: Path
-    latent_channels: int
-    vae_factor: int
+    texts: tuple[TextSpec, ...]
     latent_to_rgb: tuple[tuple[float, float, float], ...]
+    latent_channels: int = 4
+    vae_factor: int = 8
+    size_numbers: int = 0
+    aligned_xl: bool = False
 
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """The names of the components."""
+        return ("unet", "vae", *(text.part for text in self.texts))
+
+
+_SD1_RGB = ((0.298, 0.207, 0.208), (0.187, 0.286, 0.173), (-0.158, 0.189, 0.264), (-0.184, -0.271, -0.473))
+_XL_RGB = ((0.3920, 0.4054, 0.4549), (-0.2634, -0.0196, 0.0653), (0.0568, 0.1687, -0.0755), (-0.3112, -0.2359, -0.2076))
+_BIG_TEXT = TextSpec(
+    "text_encoder_2", open_clip=True, ends_padding=False, clip_skip=False, normed=False, pooled=True,
+    network_prefix="lora_te2_",
+)  # fmt: skip
 
 FAMILIES: Mapping[str, Family] = {
-    SD1_FAMILY: Family(
-        name=SD1_FAMILY,
-        configs=CONFIGS / "sd1",
-        tokenizer=CONFIGS / "clip_tokenizer",
-        latent_channels=4,
-        vae_factor=8,
-        latent_to_rgb=(
-            (0.298, 0.207, 0.208),
-            (0.187, 0.286, 0.173),
-            (-0.158, 0.189, 0.264),
-            (-0.184, -0.271, -0.473),
+    family.name: family
+    for family in (
+        Family(SD1_FAMILY, CONFIGS / "sd1", (TextSpec("text_encoder"),), _SD1_RGB),
+        Family(
+            SD2_FAMILY, CONFIGS / "sd2",
+            (TextSpec("text_encoder", open_clip=True, ends_padding=False, clip_skip=False),), _SD1_RGB,
         ),
-    ),
-}
+        Family(
+            SDXL_FAMILY, CONFIGS / "sdxl",
+            (TextSpec("text_encoder", clip_skip=False, normed=False, network_prefix="lora_te1_"), _BIG_TEXT),
+            _XL_RGB, size_numbers=6, aligned_xl=True,
+        ),
+        Family(
+            SDXL_REFINER_FAMILY, CONFIGS / "sdxl_refiner", (_BIG_TEXT,), _XL_RGB, size_numbers=5, aligned_xl=True,
+        ),
+    )
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class TextPart:
+    """One text encoder in memory. `layers_left_out`: the file has so many more layers than are read."""
+
+    spec: TextSpec
+    encoder: CLIPTextModel | CLIPTextModelWithProjection
+    tokenizer: CLIPTokenizer
+    layers_left_out: int = 1
 
 
 @dataclass(slots=True)
@@ -65,8 +121,7 @@ class ModelBundle:
     plan: DevicePlan
     unet: UNet2DConditionModel
     vae: AutoencoderKL
-    text_encoder: CLIPTextModel
-    tokenizer: CLIPTokenizer
+    texts: tuple[TextPart, ...]
     levels: NoiseLevels
     residency: Residency
     prediction: str = EPSILON
@@ -84,10 +139,10 @@ class ModelBundle:
 
 @dataclass(frozen=True, slots=True)
 class RawParts:
-    """What a checkpoint holds, before any network is built: configurations and tensors by component."""
+    """What a checkpoint holds, before any network is built: configurations, tensors and tokenizers by component."""
 
     configs: Mapping[str, Mapping[str, object]]
     tensors: Mapping[str, Mapping[str, Tensor]]
-    alphas_cumprod: Tensor | None
-    tokenizer: Path
-    prediction: str = EPSILON
+    tokenizers: Mapping[str, Path]
+    alphas_cumprod: Tensor | None = None
+    from_folder: bool = False

@@ -42,7 +42,11 @@ def encode(bundle: ModelBundle, picture: Image.Image) -> Tensor:
     sides that are no multiple of the factor is left out by the VAE's own convolutions.
     """
     array = np.asarray(picture.convert("RGB"), dtype=np.float32)
-    pixels = torch.from_numpy(array / 255 * 2 - 1).permute(2, 0, 1).unsqueeze(0)
+    return encode_pixels(bundle, torch.from_numpy(array / 255 * 2 - 1).permute(2, 0, 1).unsqueeze(0))
+
+
+def encode_pixels(bundle: ModelBundle, pixels: Tensor) -> Tensor:
+    """Return the latents, as `encode` does, of pixels in -1 to 1: (1, 3, height, width)."""
     with bundle.residency.using(bundle.vae):
         inside = pixels.to(device=bundle.plan.device, dtype=bundle.vae.dtype)
         distribution = bundle.vae.encode(inside).latent_dist

@@ -14,7 +14,6 @@ from torch import Tensor
 
 UNET_PREFIX = "model.diffusion_model."
 VAE_PREFIX = "first_stage_model."
-TEXT_PREFIX = "cond_stage_model.transformer."
 
 _RESNET = {
     "in_layers.0": "norm1",
@@ -51,13 +50,6 @@ def vae_tensors(checkpoint: Mapping[str, Tensor], config: Mapping[str, Any]) -> 
     return renamed
 
 
-def text_tensors(checkpoint: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Return the text encoder's tensors of a single file under transformers' names, without "text_model."."""
-    return plain_text_names(
-        {name.removeprefix(TEXT_PREFIX): tensor for name, tensor in checkpoint.items() if name.startswith(TEXT_PREFIX)}
-    )
-
-
 def plain_text_names(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Return the text encoder's tensors without the prefix "text_model." and without the fixed position numbers."""
     plain = {name.removeprefix("text_model."): tensor for name, tensor in tensors.items()}
@@ -70,6 +62,8 @@ def _unet_blocks(config: Mapping[str, Any]) -> dict[str, str]:
     blocks = {
         "time_embed.0": "time_embedding.linear_1",
         "time_embed.2": "time_embedding.linear_2",
+        "label_emb.0.0": "add_embedding.linear_1",
+        "label_emb.0.2": "add_embedding.linear_2",
         "input_blocks.0.0": "conv_in",
         "middle_block.0": "mid_block.resnets.0",
         "middle_block.1": "mid_block.attentions.0",

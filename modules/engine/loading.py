@@ -12,48 +12,73 @@ from accelerate import init_empty_weights
 from diffusers import AutoencoderKL, UNet2DConditionModel
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
-from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
+from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
 
 from modules.core.errors import ModelUnavailable
-from modules.engine.families import EPSILON, FAMILIES, VELOCITY, Family, ModelBundle, RawParts
-from modules.engine.ldm_keys import VAE_PREFIX, plain_text_names, text_tensors, unet_tensors, vae_tensors
+from modules.engine.families import (
+    EPSILON,
+    FAMILIES,
+    TOKENIZER,
+    VELOCITY,
+    Family,
+    ModelBundle,
+    RawParts,
+    TextPart,
+    TextSpec,
+)
+from modules.engine.ldm_keys import VAE_PREFIX, plain_text_names, unet_tensors, vae_tensors
 from modules.engine.memory import DevicePlan, Residency
+from modules.engine.open_clip_keys import PROJECTION, from_open_clip
 from modules.library.catalog import CheckpointEntry
-from modules.library.identify import Unusable, components_of, folder_weights
+from modules.library.identify import TEXT_ENCODERS, VARIANTS, Unusable, components_of, folder_weights
 from modules.library.reading import UnreadableFile, read_header
-from modules.sampling.denoisers import NoiseLevels
+from modules.sampling.denoisers import NoiseLevels, zero_terminal_snr
 
 Progress = Callable[[float, str], None]
 """Told the share of the work that is done, 0 to 1, and what is being done."""
 
-PARTS = ("unet", "vae", "text_encoder")
 _READING_SHARE = 0.7
 _ALPHAS = "alphas_cumprod"
-_VELOCITY_MARK = "v_pred"
-"""An empty tensor of this name tells that a single file's model predicts v."""
 
 
 def load_bundle(entry: CheckpointEntry, plan: DevicePlan, progress: Progress) -> ModelBundle:
     """Return the checkpoint in memory, placed as `plan` says. Raises ModelUnavailable with the reason."""
     family = FAMILIES[entry.family]
     try:
-        raw = _read_folder(entry.path, progress) if entry.path.is_dir() else _read_file(entry.path, family, progress)
+        raw = _read(entry, family, progress)
         progress(_READING_SHARE, "building the U-Net")
         unet = _built(lambda: _from_config(UNet2DConditionModel, raw, "unet"), raw.tensors["unet"], "U-Net", plan.dtype)
-        progress(0.85, "building VAE and text encoder")
+        progress(0.85, "building VAE and text encoders")
         vae = _built(lambda: _from_config(AutoencoderKL, raw, "vae"), raw.tensors["vae"], "VAE", plan.vae_dtype)
-        text_encoder = _built(lambda: _text_encoder(raw), raw.tensors["text_encoder"], "text encoder", plan.dtype)
-        tokenizer = CLIPTokenizer.from_pretrained(raw.tokenizer, local_files_only=True)
+        texts = tuple(_text_part(raw, spec, plan.dtype) for spec in family.texts)
     except (Unusable, UnreadableFile, SafetensorError, OSError, ValueError, KeyError) as error:
         raise ModelUnavailable(f"The checkpoint {entry.name} cannot be used: {error}.") from error
     progress(0.95, "moving to the device")
     if plan.channels_last:
         for network in (unet, vae):
             network.to(memory_format=torch.channels_last)
-    levels = NoiseLevels(raw.alphas_cumprod) if raw.alphas_cumprod is not None else NoiseLevels.scaled_linear()
-    residency = Residency(plan, (unet, vae, text_encoder), streamed=unet)
+    residency = Residency(plan, (unet, vae, *(text.encoder for text in texts)), streamed=unet)
+    prediction = entry.prediction or probed_prediction(unet, residency)
     progress(1.0, "ready")
-    return ModelBundle(entry, family, plan, unet, vae, text_encoder, tokenizer, levels, residency, raw.prediction)
+    return ModelBundle(entry, family, plan, unet, vae, texts, _levels(raw, entry), residency, prediction)
+
+
+def probed_prediction(unet: UNet2DConditionModel, residency: Residency) -> str:
+    """Return whether a U-Net predicts noise or v, by asking it.
+
+    At the last timestep its input is all but pure noise. A network that predicts noise answers with about its input;
+    one that predicts v answers with about minus the picture, so that what is left after taking the input away is far
+    below zero for an input of one half everywhere.
+    """
+    residency.bring(unet)
+    parameter = next(unet.parameters())
+    kind = {"device": residency.plan.device, "dtype": parameter.dtype}
+    halves = torch.full((1, int(unet.config.in_channels), 8, 8), 0.5, **kind)
+    context = torch.full((1, 2, int(unet.config.cross_attention_dim)), 0.5, **kind)
+    with torch.inference_mode():
+        answer = unet(halves, torch.tensor([999.0], device=residency.plan.device), context, return_dict=False)[0]
+    difference = float((answer.float() - halves[:, : answer.shape[1]].float()).mean())
+    return VELOCITY if difference < -1 else EPSILON
 
 
 def load_vae(path: Path, family: Family, plan: DevicePlan) -> AutoencoderKL:
@@ -69,36 +94,65 @@ def load_vae(path: Path, family: Family, plan: DevicePlan) -> AutoencoderKL:
     return vae.to(memory_format=torch.channels_last) if plan.channels_last else vae
 
 
-def _read_folder(folder: Path, progress: Progress) -> RawParts:
-    configs = {part: json.loads((folder / part / "config.json").read_text(encoding="utf-8")) for part in PARTS}
+def _read(entry: CheckpointEntry, family: Family, progress: Progress) -> RawParts:
+    return _read_folder(entry.path, family, progress) if entry.path.is_dir() else _read_file(entry, family, progress)
+
+
+def _read_folder(folder: Path, family: Family, progress: Progress) -> RawParts:
+    configs = {part: json.loads((folder / part / "config.json").read_text(encoding="utf-8")) for part in family.parts}
     tensors: dict[str, Mapping[str, Tensor]] = {}
-    for number, part in enumerate(PARTS):
-        share = _READING_SHARE * number / len(PARTS)
-        tensors[part] = _read_tensors(folder_weights(folder, part), progress, share, _READING_SHARE / len(PARTS))
-    tensors["text_encoder"] = plain_text_names(tensors["text_encoder"])
-    return RawParts(configs, tensors, None, folder / "tokenizer", _prediction_of_folder(folder))
+    share = _READING_SHARE / len(family.parts)
+    for number, part in enumerate(family.parts):
+        pieces = folder_weights(folder, part)
+        found: dict[str, Tensor] = {}
+        for place, path in enumerate(pieces):
+            found |= _read_tensors(path, progress, share * (number + place / len(pieces)), share / len(pieces))
+        tensors[part] = plain_text_names(found) if part.startswith("text_encoder") else found
+    tokenizers = {text.part: folder / text.part.replace("text_encoder", "tokenizer") for text in family.texts}
+    return RawParts(configs, tensors, tokenizers, from_folder=True)
 
 
-def _prediction_of_folder(folder: Path) -> str:
-    """Return what the model predicts, as its scheduler's configuration says."""
-    path = folder / "scheduler" / "scheduler_config.json"
-    if not path.is_file():
-        return EPSILON
-    return str(json.loads(path.read_text(encoding="utf-8")).get("prediction_type", EPSILON))
-
-
-def _read_file(path: Path, family: Family, progress: Progress) -> RawParts:
-    configs = components_of(read_header(path)) or {
-        part: json.loads((family.configs / f"{part}.json").read_text(encoding="utf-8")) for part in PARTS
+def _read_file(entry: CheckpointEntry, family: Family, progress: Progress) -> RawParts:
+    own = components_of(read_header(entry.path)) or {}
+    configs = {
+        part: own.get(part) or json.loads((family.configs / f"{part}.json").read_text(encoding="utf-8"))
+        for part in family.parts
     }
-    checkpoint = _read_tensors(path, progress, 0.0, _READING_SHARE)
-    tensors = {
+    configs["unet"] = {**configs["unet"], "in_channels": _channels(entry)}
+    checkpoint = _read_tensors(entry.path, progress, 0.0, _READING_SHARE)
+    tensors: dict[str, Mapping[str, Tensor]] = {
         "unet": unet_tensors(checkpoint, configs["unet"]),
         "vae": vae_tensors(checkpoint, configs["vae"]),
-        "text_encoder": text_tensors(checkpoint),
     }
-    prediction = VELOCITY if _VELOCITY_MARK in checkpoint else EPSILON
-    return RawParts(configs, tensors, checkpoint.get(_ALPHAS), family.tokenizer, prediction)
+    for text in family.texts:
+        prefix = TEXT_ENCODERS[family.name][text.part]
+        inside = {name.removeprefix(prefix): tensor for name, tensor in checkpoint.items() if name.startswith(prefix)}
+        tensors[text.part] = from_open_clip(inside) if text.open_clip else plain_text_names(inside)
+    return RawParts(configs, tensors, {text.part: TOKENIZER for text in family.texts}, checkpoint.get(_ALPHAS))
+
+
+def _channels(entry: CheckpointEntry) -> int:
+    return next(channels for channels, variant in VARIANTS.items() if variant == entry.variant)
+
+
+def _levels(raw: RawParts, entry: CheckpointEntry) -> NoiseLevels:
+    """Return the noise levels that the model was trained on."""
+    levels = NoiseLevels(raw.alphas_cumprod) if raw.alphas_cumprod is not None else NoiseLevels.scaled_linear()
+    return NoiseLevels(zero_terminal_snr(levels.alphas_cumprod)) if entry.zero_snr else levels
+
+
+def _text_part(raw: RawParts, spec: TextSpec, dtype: torch.dtype) -> TextPart:
+    config = {key: value for key, value in raw.configs[spec.part].items() if key != "architectures"}
+    kind = CLIPTextModelWithProjection if spec.pooled else CLIPTextModel
+    tensors = raw.tensors[spec.part]
+    wrapped = kind is CLIPTextModelWithProjection
+    if wrapped:
+        tensors = {name if name == PROJECTION else f"text_model.{name}": tensor for name, tensor in tensors.items()}
+    encoder = _built(lambda: kind(CLIPTextConfig(**config)), tensors, spec.part.replace("_", " "), dtype)
+    tokenizer = CLIPTokenizer.from_pretrained(raw.tokenizers[spec.part], local_files_only=True)
+    # diffusers' folders of SD 2.x come without the layer that is left out.
+    already_cut = raw.from_folder and spec.normed and not spec.clip_skip
+    return TextPart(spec, encoder, tokenizer, 0 if already_cut else 1)
 
 
 def _read_tensors(path: Path, progress: Progress, start: float, share: float) -> dict[str, Tensor]:
@@ -138,8 +192,3 @@ def _built(build: Callable[[], Any], tensors: Mapping[str, Tensor], label: str, 
 def _from_config(kind: Any, raw: RawParts, part: str) -> Any:
     """Return a diffusers network of `kind` as the configuration of `part` describes it."""
     return kind.from_config(dict(raw.configs[part]))
-
-
-def _text_encoder(raw: RawParts) -> Any:
-    config = {key: value for key, value in raw.configs["text_encoder"].items() if key != "architectures"}
-    return CLIPTextModel(CLIPTextConfig(**config))

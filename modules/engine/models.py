@@ -109,7 +109,8 @@ class ModelShelf:
         seconds = time.monotonic() - started
         logger.info("Checkpoint %s loaded in %.1f s.", entry.title, seconds)
         sink.publish(ModelReady(entry.title, seconds))
-        patcher = NetworkPatcher(bundle.unet, bundle.text_encoder)
+        encoders = {text.spec.network_prefix: text.encoder for text in bundle.texts}
+        patcher = NetworkPatcher(bundle.unet, encoders)
         return LoadedModel(bundle, TextConditioner(bundle, self.embeddings), patcher, bundle.vae)
 
     def _make_room(self, beside: LoadedModel | None) -> None:

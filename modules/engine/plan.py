@@ -102,8 +102,8 @@ class Plan:
         request = self.request
         return TextRules(request.clip_skip, request.emphasis, request.comma_backtrack)
 
-    def pass_options(self) -> PassOptions:
-        """Return what the request says of schedules."""
+    def pass_options(self, xl: bool = False) -> PassOptions:
+        """Return what the request says of schedules; `xl`: the model is of the kind that some tables are made for."""
         request = self.request
         schedule = ScheduleOptions(
             sigma_min=request.sigma_min or None,
@@ -113,6 +113,7 @@ class Plan:
             beta=request.beta_beta,
             old_karras=request.old_karras_sigmas,
             skip_type=request.unipc_skip_type,
+            xl=xl,
         )
         return PassOptions(schedule, request.discard_penultimate, request.sgm_noise_multiplier)
 

@@ -15,6 +15,7 @@ from modules.engine.networks import embedding_hashes
 from modules.engine.plan import LATENT_PIXELS, BatchPlan, SamplingPass
 from modules.engine.preview import preview
 from modules.engine.text import EncodedPrompt
+from modules.engine.told import extra_channels, told_sizes
 from modules.prompts.schedule import split_parts
 from modules.sampling.denoisers import LcmDenoiser, LcmLevels, NoiseLevels, downcasted, zero_terminal_snr
 from modules.sampling.noise import BatchNoise, BrownianNoise, NoiseSeeds
@@ -35,8 +36,8 @@ def sample_pass(context: RunContext, batch: BatchPlan, which: SamplingPass, late
     request, loaded = context.plan.request, context.active
     bundle, levels = loaded.bundle, levels_of(loaded.bundle, request, which)
     walk = plan_pass(
-        which.sampler, which.schedule, levels, which.steps, context.plan.pass_options(), which.strength,
-        exact_steps=which.exact_steps,
+        which.sampler, which.schedule, levels, which.steps, context.plan.pass_options(bundle.family.aligned_xl),
+        which.strength, exact_steps=which.exact_steps,
     )  # fmt: skip
     shape = bundle.latent_shape(which.width, which.height)
     drawn = BatchNoise(_seeds(request, batch), shape, request.noise_source, bundle.plan.device)
@@ -75,16 +76,16 @@ def condition(context: RunContext, loaded: LoadedModel, which: SamplingPass) -> 
 def _encoded(context: RunContext, loaded: LoadedModel, which: SamplingPass) -> Conditioning:
     rules, scale = context.plan.text_rules(), context.plan.request.cfg_scale * which.sampler.guidance_factor
 
-    def encode(text: str) -> EncodedPrompt:
+    def encode(text: str, negative: bool = False) -> EncodedPrompt:
         encoded = loaded.conditioner.encode(text, rules, which.timeline)
         context.embeddings.update(embedding_hashes(loaded, encoded.embeddings))
-        return encoded
+        return told_sizes(encoded, loaded.bundle, context.plan.request, which, negative)
 
     parts = split_parts(which.prompts.encoded)
     positive = tuple(Part(encode(part.text), part.weight) for part in parts)
     guided = scale != 1 or [part.weight for part in parts] != [1.0] or which.sampler.needs_unconditional
-    negative = encode(which.prompts.negative_prompt) if guided else None
-    return Conditioning(positive, negative, encode("").stages[0])
+    negative = encode(which.prompts.negative_prompt, negative=True) if guided else None
+    return Conditioning(positive, negative, encode("").stages[0].context, extra_channels(loaded.bundle, which))
 
 
 class RefinerHandover:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import zip_longest
 from typing import Any
 
@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 from transformers import CLIPTokenizer
 
-from modules.engine.families import ModelBundle
+from modules.engine.families import ModelBundle, TextPart
+from modules.engine.memory import DevicePlan
 from modules.networks.embeddings import Embedding, EmbeddingStore
 from modules.prompts.chunks import COMMA_BACKTRACK, Chunk, EmbeddingName, Vocabulary, split_chunks
 from modules.prompts.grammar import DEFAULT_EMPHASIS, Fragment, parse_emphasis
@@ -23,9 +24,14 @@ _REMEMBERED = 32
 
 
 def vocabulary_of(
-    tokenizer: CLIPTokenizer, embeddings: Callable[[], Sequence[EmbeddingName]] | None = None
+    tokenizer: CLIPTokenizer,
+    embeddings: Callable[[], Sequence[EmbeddingName]] | None = None,
+    ends_padding: bool = True,
 ) -> Vocabulary:
-    """Return what chunking needs of CLIP's tokenizer; `embeddings` are asked for anew for every prompt."""
+    """Return what chunking needs of CLIP's tokenizer; `embeddings` are asked for anew for every prompt.
+
+    `ends_padding`: chunks are filled up with the end token, else with token 0.
+    """
 
     def tokenize(text: str) -> list[int]:
         # verbose=False: prompts longer than 77 tokens are cut into chunks, so the warning about them is wrong here.
@@ -38,21 +44,36 @@ def vocabulary_of(
 
     comma = tokenizer.convert_tokens_to_ids(",</w>")
     end = tokenizer.eos_token_id
-    return Vocabulary(tokenize, tokenizer.bos_token_id, end, comma, end, embeddings=embeddings, spell=spell)
+    padding = end if ends_padding else 0
+    return Vocabulary(tokenize, tokenizer.bos_token_id, end, comma, padding, embeddings=embeddings, spell=spell)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
+class Condition:
+    """What the U-Net is told of one prompt.
+
+    `context`: (77 * chunks, width). `pooled`: one vector for the whole prompt, (width,), where the family reads one;
+    `sizes`: numbers on sizes, crop and score that go with it. `empty`: nothing was asked for.
+    """
+
+    context: Tensor
+    pooled: Tensor | None = None
+    sizes: Tensor | None = None
+    empty: bool = False
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class EncodedPrompt:
     """A prompt over the steps of one pass: until which call of the model each stage holds, and its encoding.
 
-    Every stage is (77 * chunks, width), all of one length. `embeddings` are the names of those in it.
+    The contexts of all stages are of one length. `embeddings` are the names of those in the prompt.
     """
 
     ends: tuple[int, ...]
-    stages: tuple[Tensor, ...]
+    stages: tuple[Condition, ...]
     embeddings: tuple[str, ...] = ()
 
-    def at(self, call: int) -> Tensor:
+    def at(self, call: int) -> Condition:
         """Return what holds at the `call`-th call, from 0.
 
         Ends count from 1 and are compared with calls from 0, so that a change comes one call later than it reads: so
@@ -62,6 +83,22 @@ class EncodedPrompt:
             if call <= end:
                 return stage
         return self.stages[-1]
+
+    def with_sizes(self, sizes: Tensor) -> EncodedPrompt:
+        """Return the prompt with the numbers that a pass adds to every stage."""
+        return replace(self, stages=tuple(replace(stage, sizes=sizes) for stage in self.stages))
+
+    def without_text(self) -> EncodedPrompt:
+        """Return the prompt with zeros for its text: how SDXL was trained to be told of nothing."""
+        stages = (
+            replace(
+                stage,
+                context=torch.zeros_like(stage.context),
+                pooled=None if stage.pooled is None else torch.zeros_like(stage.pooled),
+            )
+            for stage in self.stages
+        )
+        return replace(self, stages=tuple(stages))
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +116,9 @@ class TextConditioner:
     def __init__(self, bundle: ModelBundle, embeddings: EmbeddingStore | None = None) -> None:
         self.bundle = bundle
         self.embeddings = embeddings
-        self.vocabulary = vocabulary_of(bundle.tokenizer, self._embedding_names)
+        # An embedding for two encoders has two sets of vectors, which the store does not know yet.
+        known = embeddings if len(bundle.texts) == 1 else None
+        self.readers = tuple(PartReader(text, bundle.plan, known) for text in bundle.texts)
         self._remembered: dict[tuple[str, TextRules, Timeline], EncodedPrompt] = {}
 
     def forget(self) -> None:
@@ -90,85 +129,120 @@ class TextConditioner:
         """Return every stage of the prompt with its weights applied, in the U-Net's precision."""
         key = (prompt, rules, timeline)
         if key not in self._remembered:
-            stages = prompt_schedule(prompt, timeline)
-            with self.bundle.residency.using(self.bundle.text_encoder):
-                encoded, names = self._encode([stage.text for stage in stages], rules)
             if len(self._remembered) >= _REMEMBERED:
                 self._remembered.pop(next(iter(self._remembered)))
-            ends = tuple(stage.until for stage in stages)
-            self._remembered[key] = EncodedPrompt(ends, tuple(encoded), names)
+            self._remembered[key] = self._encoded(prompt, rules, timeline)
         return self._remembered[key]
 
     def embedding(self, name: str) -> Embedding | None:
         """Return the embedding of that name, None when there is none."""
         return self.embeddings.get(name) if self.embeddings is not None else None
 
-    def _embedding_names(self) -> Sequence[EmbeddingName]:
-        width = int(self.bundle.text_encoder.config.hidden_size)
-        return self.embeddings.names(self.vocabulary.tokenize, width) if self.embeddings is not None else ()
+    def _encoded(self, prompt: str, rules: TextRules, timeline: Timeline) -> EncodedPrompt:
+        stages = prompt_schedule(prompt, timeline)
+        texts = [stage.text for stage in stages]
+        read = []
+        for reader in self.readers:
+            with self.bundle.residency.using(reader.text.encoder):
+                read.append(reader.read(texts, rules))
+        dtype = self.bundle.plan.dtype
+        contexts = torch.cat([one.contexts for one in read], dim=-1).to(dtype)
+        pooled = next((one.pooled.to(dtype) for one in read if one.pooled is not None), None)
+        conditions = tuple(
+            Condition(context, None if pooled is None else pooled[row], empty=not prompt.strip())
+            for row, context in enumerate(contexts)
+        )
+        names = dict.fromkeys(name for one in read for name in one.embeddings)
+        return EncodedPrompt(tuple(stage.until for stage in stages), conditions, tuple(names))
 
-    def _encode(self, texts: Sequence[str], rules: TextRules) -> tuple[Tensor, tuple[str, ...]]:
-        """Return (texts, 77 * chunks, width) and the embeddings in them.
 
-        Texts of fewer chunks are filled up with empty ones.
-        """
+@dataclass(frozen=True, slots=True, eq=False)
+class ReadTexts:
+    """What one text encoder makes of some texts: (texts, 77 * chunks, width), and (texts, width) if it has such."""
+
+    contexts: Tensor
+    pooled: Tensor | None
+    embeddings: tuple[str, ...]
+
+
+class PartReader:
+    """Reads texts with one text encoder."""
+
+    def __init__(self, text: TextPart, plan: DevicePlan, embeddings: EmbeddingStore | None) -> None:
+        self.text = text
+        self.plan = plan
+        self.embeddings = embeddings
+        self.vocabulary = vocabulary_of(text.tokenizer, self._embedding_names, text.spec.ends_padding)
+
+    def read(self, texts: Sequence[str], rules: TextRules) -> ReadTexts:
+        """Return the texts' vectors in float32; texts of fewer chunks are filled up with empty ones."""
         chunked = [
             split_chunks(parse_emphasis(text, rules.emphasis), self.vocabulary, rules.backtrack) for text in texts
         ]
         (empty,) = split_chunks([Fragment("")], self.vocabulary)
-        encoded = [self._encode_chunks(column, rules) for column in zip_longest(*chunked, fillvalue=empty)]
+        columns = [self._read_chunks(column, rules) for column in zip_longest(*chunked, fillvalue=empty)]
         names = dict.fromkeys(fix.name for chunks in chunked for chunk in chunks for fix in chunk.fixes)
-        return torch.cat(encoded, dim=1).to(self.bundle.plan.dtype), tuple(names)
+        # The vector for the whole prompt is that of its first chunk, as in A1111.
+        return ReadTexts(torch.cat([vectors for vectors, _ in columns], dim=1), columns[0][1], tuple(names))
 
-    def _encode_chunks(self, chunks: Sequence[Chunk], rules: TextRules) -> Tensor:
-        """Return (chunks, 77, width) in float32 for the chunks that stand at one place in the stages of one prompt.
+    def _embedding_names(self) -> Sequence[EmbeddingName]:
+        width = int(self.text.encoder.config.hidden_size)
+        return self.embeddings.names(self.vocabulary.tokenize, width) if self.embeddings is not None else ()
+
+    def _read_chunks(self, chunks: Sequence[Chunk], rules: TextRules) -> tuple[Tensor, Tensor | None]:
+        """Return (chunks, 77, width) for the chunks that stand at one place in the stages of one prompt, and pooled.
 
         The weights multiply each token's vector. In the mode "Original" all are then scaled so that the mean over all
         of them is what it was before, which keeps the overall strength of the prompt.
         """
-        device = self.bundle.plan.device
+        device = self.plan.device
         tokens = torch.tensor([chunk.tokens for chunk in chunks], device=device)
         with self._replacing_vectors(chunks):
-            encoded = self._hidden(tokens, rules.clip_skip).float()
+            vectors, pooled = self._hidden(tokens, rules.clip_skip)
+        encoded = vectors.float()
         if all(weight == 1 for chunk in chunks for weight in chunk.weights):
-            return encoded
+            return encoded, pooled
         weighted = encoded * torch.tensor([chunk.weights for chunk in chunks], device=device).unsqueeze(-1)
-        return weighted if rules.emphasis == "No norm" else weighted * (encoded.mean() / weighted.mean())
+        return (weighted if rules.emphasis == "No norm" else weighted * (encoded.mean() / weighted.mean())), pooled
 
     @contextlib.contextmanager
     def _replacing_vectors(self, chunks: Sequence[Chunk]) -> Iterator[None]:
         """Inside the block the token vectors at every embedding's place are the embedding's own."""
-        if not any(chunk.fixes for chunk in chunks):
+        store = self.embeddings
+        if store is None or not any(chunk.fixes for chunk in chunks):
             yield
             return
+        found = {fix.name: store.get(fix.name) for chunk in chunks for fix in chunk.fixes}
 
-        def replace(_: object, __: object, vectors: Tensor) -> Tensor:
+        def replace_vectors(_: object, __: object, vectors: Tensor) -> Tensor:
             changed = vectors.clone()
             for row, chunk in enumerate(chunks):
                 for fix in chunk.fixes:
-                    found = self.embedding(fix.name)
-                    if found is not None:
+                    embedding = found[fix.name]
+                    if embedding is not None:
                         first = fix.offset + 1
-                        changed[row, first : first + len(found.vectors)] = found.vectors.to(changed)
+                        changed[row, first : first + len(embedding.vectors)] = embedding.vectors.to(changed)
             return changed
 
-        hook = self._inner().embeddings.token_embedding.register_forward_hook(replace)
+        hook = self._inner().embeddings.token_embedding.register_forward_hook(replace_vectors)
         try:
             yield
         finally:
             hook.remove()
 
-    def _hidden(self, tokens: Tensor, clip_skip: int) -> Tensor:
-        """Return the encoder's output, the last `clip_skip` - 1 layers left out (at least one layer stays)."""
-        encoder = self.bundle.text_encoder
-        if clip_skip == 1:
+    def _hidden(self, tokens: Tensor, clip_skip: int) -> tuple[Tensor, Tensor | None]:
+        """Return the vectors of the layer that the family reads, and the vector for the whole text if it reads one."""
+        spec, encoder = self.text.spec, self.text.encoder
+        left_out = clip_skip - 1 if spec.clip_skip else self.text.layers_left_out
+        if left_out == 0 and spec.normed and not spec.pooled:
             last: Tensor = encoder(tokens).last_hidden_state
-            return last
-        states = encoder(tokens, output_hidden_states=True).hidden_states
-        layer = states[-min(clip_skip, len(states) - 1)]
-        normed: Tensor = self._inner().final_layer_norm(layer)
-        return normed
+            return last, None
+        output = encoder(tokens, output_hidden_states=True)
+        # At least one layer stays.
+        layer = output.hidden_states[-min(1 + left_out, len(output.hidden_states) - 1)]
+        vectors = self._inner().final_layer_norm(layer) if spec.normed else layer
+        return vectors, output.text_embeds.float() if spec.pooled else None
 
     def _inner(self) -> Any:
-        """Return the transformer, which some versions of the library wrap once more."""
-        return getattr(self.bundle.text_encoder, "text_model", self.bundle.text_encoder)
+        """Return the transformer, which some classes of the library wrap once more."""
+        return getattr(self.text.encoder, "text_model", self.text.encoder)

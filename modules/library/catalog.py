@@ -6,12 +6,21 @@ import logging
 import re
 import threading
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 from modules.core.errors import ModelUnavailable
 from modules.library.hashing import SHORT_LENGTH, HashCache
-from modules.library.identify import SD1_NATIVE_SIZE, Identity, Unusable, folder_weights, identify_file, identify_folder
+from modules.library.identify import (
+    BASE,
+    EPSILON,
+    SD1_NATIVE_SIZE,
+    Identity,
+    Unusable,
+    folder_weights,
+    identify_file,
+    identify_folder,
+)
 from modules.library.scanning import natural_key, walk_folders
 
 STARTER_NAME = "starter"
@@ -36,6 +45,9 @@ class CheckpointEntry:
     reason: str = ""
     family: str = ""
     native_size: int = SD1_NATIVE_SIZE
+    variant: str = BASE
+    prediction: str | None = EPSILON
+    zero_snr: bool = False
     sha256: str | None = None
 
     @property
@@ -60,8 +72,8 @@ class CheckpointEntry:
 
     @property
     def weights(self) -> Path:
-        """The file whose hash stands for the checkpoint: itself, or the U-Net of a diffusers folder."""
-        return folder_weights(self.path, "unet") if self.path.is_dir() else self.path
+        """The file whose hash stands for the checkpoint: itself, or the (first piece of the) U-Net of a folder."""
+        return folder_weights(self.path, "unet")[0] if self.path.is_dir() else self.path
 
 
 class CheckpointCatalog:
@@ -149,7 +161,8 @@ class CheckpointCatalog:
         except Unusable as error:
             logger.info("Checkpoint %s cannot be used: %s", name, error)
             return CheckpointEntry(name, path, usable=False, reason=str(error))
-        entry = CheckpointEntry(name, path, True, family=identity.family, native_size=identity.native_size)
+        facts = {each.name: getattr(identity, each.name) for each in fields(identity)}
+        entry = CheckpointEntry(name, path, usable=True, **facts)
         return replace(entry, sha256=self.hashes.known(entry.weights))
 
 

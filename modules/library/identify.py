@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,51 +11,78 @@ from typing import Any
 from modules.library.reading import Header, UnreadableFile, read_header
 
 SD1_FAMILY = "sd1"
+SD2_FAMILY = "sd2"
+SDXL_FAMILY = "sdxl"
+SDXL_REFINER_FAMILY = "sdxl_refiner"
 SD1_NATIVE_SIZE = 512
-SD1_CONTEXT = 768
-LATENT_CHANNELS = 4
+NATIVE_SIZES: Mapping[str, int] = {
+    SD1_FAMILY: SD1_NATIVE_SIZE, SD2_FAMILY: 768, SDXL_FAMILY: 1024, SDXL_REFINER_FAMILY: 1024,
+}  # fmt: skip
+CONTEXT_WIDTHS: Mapping[int, str] = {
+    768: SD1_FAMILY, 1024: SD2_FAMILY, 2048: SDXL_FAMILY, 1280: SDXL_REFINER_FAMILY,
+}  # fmt: skip
+"""Numbers per token that a U-Net reads, to its family."""
+TEXT_ENCODERS: Mapping[str, Mapping[str, str]] = {
+    SD1_FAMILY: {"text_encoder": "cond_stage_model.transformer."},
+    SD2_FAMILY: {"text_encoder": "cond_stage_model.model."},
+    SDXL_FAMILY: {
+        "text_encoder": "conditioner.embedders.0.transformer.", "text_encoder_2": "conditioner.embedders.1.model.",
+    },
+    SDXL_REFINER_FAMILY: {"text_encoder_2": "conditioner.embedders.0.model."},
+}  # fmt: skip
+"""A family's text encoders, and where single files have them."""
+EPSILON, VELOCITY = "epsilon", "v_prediction"
+BASE, INPAINTING, PIX2PIX, DEPTH = "base", "inpainting", "pix2pix", "depth"
+VARIANTS: Mapping[int, str] = {4: BASE, 9: INPAINTING, 8: PIX2PIX, 5: DEPTH}
+"""Channels that a U-Net takes, to what those beyond the latents' four are: a masked picture, a picture, a depth map."""
 COMPONENTS_KEY = "easel.components"
-"""Metadata key under which a single file may bring its components' configurations (JSON) when they are not SD 1.x's."""
+"""Metadata key under which a single file may bring its components' configurations (JSON) when they are not the
+family's own."""
 
 _UNET = "model.diffusion_model."
 _UNET_INPUT = _UNET + "input_blocks.0.0.weight"
 _VAE = "first_stage_model."
-_SD1_TEXT = "cond_stage_model.transformer."
 _VAE_FACTOR = 8
+_KERNEL_DIMENSIONS = 4
+_VELOCITY_MARK = "v_pred"
+_ZERO_SNR_MARK = "ztsnr"
+_PREDICTION_METADATA = "modelspec.prediction_type"
 
 _FOREIGN_MARKS = (
-    ("conditioner.embedders.", "this is an SDXL checkpoint, which is not supported yet"),
-    ("cond_stage_model.model.", "this is an SD 2.x checkpoint, which is not supported yet"),
     ("model.diffusion_model.joint_blocks.", "this is an SD 3 checkpoint, which is not supported yet"),
     ("joint_blocks.", "this is an SD 3 checkpoint, which is not supported yet"),
     ("model.diffusion_model.double_blocks.", "this is a Flux checkpoint, which is not supported yet"),
     ("double_blocks.", "this is a Flux checkpoint, which is not supported yet"),
     ("lora_unet_", "this is a LoRA, not a checkpoint"),
-    ("lora_te_", "this is a LoRA, not a checkpoint"),
+    ("lora_te", "this is a LoRA, not a checkpoint"),
     ("unet.down_blocks.", "this is a LoRA, not a checkpoint"),
     ("emb_params", "this is an embedding, not a checkpoint"),
     ("encoder.conv_in.", "this is a VAE, not a checkpoint"),
     ("decoder.conv_in.", "this is a VAE, not a checkpoint"),
 )
-_INPUT_CHANNELS = {
-    9: "this is an inpainting checkpoint (9 input channels), which is not supported yet",
-    8: "this is an instruct-pix2pix checkpoint (8 input channels), which is not supported yet",
-    5: "this is a depth checkpoint (5 input channels), which is not supported yet",
-}
-_FOLDER_PIPELINE = "StableDiffusionPipeline"
-_FOLDER_WEIGHTS = {
-    "unet": ("diffusion_pytorch_model.safetensors", "diffusion_pytorch_model.fp16.safetensors"),
-    "vae": ("diffusion_pytorch_model.safetensors", "diffusion_pytorch_model.fp16.safetensors"),
-    "text_encoder": ("model.safetensors", "model.fp16.safetensors"),
-}
+_PIPELINES = frozenset({
+    "StableDiffusionPipeline", "StableDiffusionInpaintPipeline", "StableDiffusionInstructPix2PixPipeline",
+    "StableDiffusionDepth2ImgPipeline", "StableDiffusionImg2ImgPipeline", "LatentConsistencyModelPipeline",
+    "StableDiffusionXLPipeline", "StableDiffusionXLImg2ImgPipeline", "StableDiffusionXLInpaintPipeline",
+})  # fmt: skip
+_NETWORK_WEIGHTS = ("diffusion_pytorch_model.safetensors", "diffusion_pytorch_model.fp16.safetensors")
+_TEXT_WEIGHTS = ("model.safetensors", "model.fp16.safetensors")
 
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """What a usable checkpoint is: `native_size` is the edge in pixels of the pictures that it was trained on."""
+    """What a usable checkpoint is.
+
+    `native_size`: edge in pixels of the pictures that it was trained on. `variant`: what it takes besides latents.
+    `prediction`: "epsilon" or "v_prediction"; None where names and shapes do not tell, as with SD 2.x, whose U-Net has
+    to be asked. `zero_snr`: it was trained down to no signal at all.
+    """
 
     family: str
     native_size: int
+    variant: str = BASE
+    prediction: str | None = EPSILON
+    zero_snr: bool = False
 
 
 class Unusable(Exception):
@@ -78,19 +106,20 @@ def identify_header(header: Header) -> Identity:
     channels = header.shapes.get(_UNET_INPUT)
     if channels is None:
         raise Unusable("it holds no Stable Diffusion U-Net")
-    if len(channels) != LATENT_CHANNELS or channels[1] != LATENT_CHANNELS:
-        known = _INPUT_CHANNELS.get(channels[1] if len(channels) > 1 else 0)
-        raise Unusable(known or f"its U-Net takes {channels}, which no known family does")
-    for prefix, part in ((_VAE, "VAE"), (_SD1_TEXT, "text encoder")):
+    if len(channels) != _KERNEL_DIMENSIONS or channels[1] not in VARIANTS:
+        raise Unusable(f"its U-Net takes {channels}, which no known family does")
+    family = _family_of(header)
+    parts = {"VAE": _VAE, **{part.replace("_", " "): prefix for part, prefix in TEXT_ENCODERS[family].items()}}
+    for part, prefix in parts.items():
         if not any(name.startswith(prefix) for name in header.shapes):
             raise Unusable(f"it holds no {part}")
     configuration = components_of(header)
-    if configuration:
-        return Identity(SD1_FAMILY, _native_size(configuration["unet"]))
-    context = _context_width(header)
-    if context != SD1_CONTEXT:
-        raise Unusable(f"its U-Net reads {context} numbers per token where SD 1.x reads {SD1_CONTEXT}")
-    return Identity(SD1_FAMILY, SD1_NATIVE_SIZE)
+    width = _context_width(header)
+    if not configuration and CONTEXT_WIDTHS.get(width) != family:
+        raise Unusable(f"its U-Net reads {width} numbers per token, which does not fit its text encoder")
+    size = _native_size(configuration["unet"], family) if configuration else NATIVE_SIZES[family]
+    prediction, zero_snr = _prediction_of(header, family)
+    return Identity(family, size, VARIANTS[channels[1]], prediction, zero_snr)
 
 
 def components_of(header: Header) -> dict[str, dict[str, Any]] | None:
@@ -99,39 +128,103 @@ def components_of(header: Header) -> dict[str, dict[str, Any]] | None:
     if raw is None:
         return None
     try:
-        components = json.loads(raw)
-        return {part: dict(components[part]) for part in _FOLDER_WEIGHTS}
-    except (ValueError, KeyError, TypeError) as error:
+        components = {str(part): dict(configuration) for part, configuration in json.loads(raw).items()}
+    except (ValueError, AttributeError, TypeError) as error:
         raise Unusable(f"its metadata {COMPONENTS_KEY!r} is broken: {error}") from error
+    for part in ("unet", "vae"):
+        if part not in components:
+            raise Unusable(f"its metadata {COMPONENTS_KEY!r} is broken: it lacks {part!r}")
+    return components
 
 
 def identify_folder(folder: Path) -> Identity:
     """Return what the diffusers folder is. Raises Unusable."""
     index = _json(folder / "model_index.json")
     pipeline = index.get("_class_name")
-    if pipeline != _FOLDER_PIPELINE:
+    if pipeline not in _PIPELINES:
         raise Unusable(f"it is made for {pipeline}, which is not supported yet")
-    configurations = {part: _json(folder / part / "config.json") for part in _FOLDER_WEIGHTS}
-    channels = configurations["unet"].get("in_channels", LATENT_CHANNELS)
-    if channels != LATENT_CHANNELS:
-        raise Unusable(_INPUT_CHANNELS.get(channels, f"its U-Net takes {channels} channels"))
-    for part in _FOLDER_WEIGHTS:
-        try:
-            read_header(folder_weights(folder, part))
-        except UnreadableFile as error:
-            raise Unusable(f"{part}: {error}") from error
-    if not (folder / "tokenizer" / "vocab.json").is_file():
-        raise Unusable("the file tokenizer/vocab.json is missing")
-    return Identity(SD1_FAMILY, _native_size(configurations["unet"]))
+    unet = _json(folder / "unet" / "config.json")
+    family = _family_of_folder(folder, unet)
+    channels = unet.get("in_channels", 4)
+    if channels not in VARIANTS:
+        raise Unusable(f"its U-Net takes {channels} channels, which no known family does")
+    for part in parts_of(family):
+        _json(folder / part / "config.json")
+        for path in folder_weights(folder, part):
+            try:
+                read_header(path)
+            except UnreadableFile as error:
+                raise Unusable(f"{part}: {error}") from error
+    for part in TEXT_ENCODERS[family]:
+        if not (folder / part.replace("text_encoder", "tokenizer") / "vocab.json").is_file():
+            raise Unusable(f"the file {part.replace('text_encoder', 'tokenizer')}/vocab.json is missing")
+    scheduler = folder / "scheduler" / "scheduler_config.json"
+    facts = _json(scheduler) if scheduler.is_file() else {}
+    prediction = str(facts.get("prediction_type", EPSILON))
+    zero_snr = bool(facts.get("rescale_betas_zero_snr", False))
+    return Identity(family, _native_size(unet, family), VARIANTS[channels], prediction, zero_snr)
 
 
-def folder_weights(folder: Path, part: str) -> Path:
-    """Return the weights file of `part` ("unet", "vae" or "text_encoder") of a diffusers folder. Raises Unusable."""
-    for name in _FOLDER_WEIGHTS[part]:
-        path = folder / part / name
-        if path.is_file():
-            return path
-    raise Unusable(f"the file {part}/{_FOLDER_WEIGHTS[part][0]} is missing")
+def parts_of(family: str) -> tuple[str, ...]:
+    """Return the components that a family consists of, by the names of their folders."""
+    return ("unet", "vae", *TEXT_ENCODERS[family])
+
+
+def folder_weights(folder: Path, part: str) -> list[Path]:
+    """Return the weights files of a component of a diffusers folder: one, or the pieces of one. Raises Unusable."""
+    names = _TEXT_WEIGHTS if part.startswith("text_encoder") else _NETWORK_WEIGHTS
+    for name in names:
+        if (folder / part / name).is_file():
+            return [folder / part / name]
+    for ending in (".index.json", ".index.fp16.json"):
+        index = folder / part / (names[0] + ending)
+        if index.is_file():
+            return _pieces(index)
+    raise Unusable(f"the file {part}/{names[0]} is missing")
+
+
+def _pieces(index: Path) -> list[Path]:
+    mapping = _json(index).get("weight_map")
+    if not isinstance(mapping, dict):
+        raise Unusable(f"{index.parent.name}/{index.name} names no pieces")
+    pieces = [index.parent / Path(str(name)).name for name in dict.fromkeys(mapping.values())]
+    for piece in pieces:
+        if not piece.is_file():
+            raise Unusable(f"the file {piece.parent.name}/{piece.name} is missing")
+    return pieces
+
+
+def _family_of(header: Header) -> str:
+    """Return the family by the text encoders that are there, else by what the U-Net reads."""
+    names = header.shapes
+    for family in (SDXL_FAMILY, SDXL_REFINER_FAMILY, SD2_FAMILY, SD1_FAMILY):
+        prefixes = TEXT_ENCODERS[family].values()
+        if all(any(name.startswith(prefix) for name in names) for prefix in prefixes):
+            return family
+    width = _context_width(header)
+    if width not in CONTEXT_WIDTHS:
+        known = ", ".join(str(each) for each in CONTEXT_WIDTHS)
+        raise Unusable(f"its U-Net reads {width} numbers per token; known are {known}")
+    return CONTEXT_WIDTHS[width]
+
+
+def _family_of_folder(folder: Path, unet: Mapping[str, Any]) -> str:
+    first, second = ((folder / part).is_dir() for part in ("text_encoder", "text_encoder_2"))
+    if second:
+        return SDXL_FAMILY if first else SDXL_REFINER_FAMILY
+    width = unet.get("cross_attention_dim")
+    return SD2_FAMILY if CONTEXT_WIDTHS.get(width or 0) == SD2_FAMILY else SD1_FAMILY
+
+
+def _prediction_of(header: Header, family: str) -> tuple[str | None, bool]:
+    """Return what the U-Net predicts, None when only it can tell, and whether it was trained to zero signal."""
+    zero_snr = _ZERO_SNR_MARK in header.shapes
+    told = header.metadata.get(_PREDICTION_METADATA, "").casefold()
+    if _VELOCITY_MARK in header.shapes or told in ("v", VELOCITY, "velocity"):
+        return VELOCITY, zero_snr
+    if told == EPSILON:
+        return EPSILON, zero_snr
+    return (None if family == SD2_FAMILY else EPSILON), zero_snr
 
 
 def _json(path: Path) -> dict[str, Any]:
@@ -146,9 +239,9 @@ def _json(path: Path) -> dict[str, Any]:
     return content
 
 
-def _native_size(unet: dict[str, Any]) -> int:
+def _native_size(unet: Mapping[str, Any], family: str) -> int:
     size = unet.get("sample_size")
-    return size * _VAE_FACTOR if isinstance(size, int) and size > 0 else SD1_NATIVE_SIZE
+    return size * _VAE_FACTOR if isinstance(size, int) and size > 0 else NATIVE_SIZES[family]
 
 
 def _context_width(header: Header) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -50,12 +50,18 @@ class NetworkPatcher:
     while the model works.
     """
 
-    def __init__(self, unet: nn.Module, text_encoder: nn.Module, cache: LoraCache | None = None) -> None:
-        """Take the two networks, whose layers are named as diffusers and transformers name them, and the files' cache.
+    def __init__(
+        self, unet: nn.Module, texts: nn.Module | Mapping[str, nn.Module], cache: LoraCache | None = None
+    ) -> None:
+        """Take the networks, whose layers are named as diffusers and transformers name them, and the files' cache.
 
-        A cache may be shared with the patchers of other models.
+        `texts`: the text encoder, or several by the prefix that their layers have in files. A cache may be shared with
+        the patchers of other models.
         """
-        self._layers = _layers(unet, UNET_PREFIX, "") | _layers(text_encoder, TEXT_PREFIX, _TEXT_ROOT)
+        encoders = texts if isinstance(texts, Mapping) else {TEXT_PREFIX: texts}
+        self._layers = _layers(unet, UNET_PREFIX, "")
+        for prefix, encoder in encoders.items():
+            self._layers |= _layers(encoder, prefix, _TEXT_ROOT)
         self._cache = cache or LoraCache()
         self._originals: dict[str, Tensor] = {}
         self._applied: _State = ()
@@ -97,7 +103,7 @@ class NetworkPatcher:
             lora = self._cache.get(use.file)
             self._check(lora)
             for name, change in lora.modules.items():
-                strength = use.text_strength if name.startswith(TEXT_PREFIX) else use.unet_strength
+                strength = use.unet_strength if name.startswith(UNET_PREFIX) else use.text_strength
                 if name in self._layers and strength != 0:
                     shares.setdefault(name, []).append(_Share(change, strength, use.dyn))
         return shares

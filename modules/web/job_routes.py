@@ -1,19 +1,33 @@
-"""The routes by which the page looks at the queue and changes it."""
+"""The routes by which the page looks at the queue and changes it, and enlarges a finished picture."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel
 
+from modules.core.parameters import PARAMETERS
+from modules.core.request import GenerationRequest
+from modules.gallery.inputs import open_picture
+from modules.imaging.parsing import parse_infotext
 from modules.jobs.model import Job
 from modules.jobs.queue import JobQueue
+from modules.web.checkpoints import CheckpointChooser
+from modules.web.job_pictures import JobPicture, find_picture_of_job, read_picture
 from modules.web.live import for_browser
+from modules.web.pasting import Paster
+from modules.web.requests import RequestMaker
+from modules.web.services import WebServices
 
 ENDED_PER_PAGE = 30
 MOST_ENDED_PER_PAGE = 200
+FIRST_PASS_FIELDS = (
+    "prompt", "negative_prompt", "subseed", "subseed_strength", "seed_resize_from_w", "seed_resize_from_h",
+)  # fmt: skip
+"""What a picture's second pass takes from the picture, besides its seed and size."""
+SIZE_STEP = 8
 
 
 class Move(BaseModel):
@@ -22,9 +36,16 @@ class Move(BaseModel):
     before: str | None = None
 
 
-def make_job_router(jobs: JobQueue) -> APIRouter:
-    """Return the routes under /easel/jobs and /easel/queue."""
+class HiresWish(JobPicture):
+    """A picture that is to get a second pass, and the form's values."""
+
+    values: dict[str, Any]
+
+
+def make_job_router(services: WebServices, chooser: CheckpointChooser) -> APIRouter:
+    """Return the routes under /easel/jobs and /easel/queue, and the one of hires fix for a finished picture."""
     router = APIRouter(prefix="/easel")
+    jobs = services.jobs
 
     def tell(job: Job) -> dict[str, Any]:
         """Return a job as the page gets it, in the form of the live messages."""
@@ -66,7 +87,42 @@ def make_job_router(jobs: JobQueue) -> APIRouter:
         return _done(lambda: jobs.move(job_id, where.before))
 
     _add_queue_routes(router, jobs)
+    _add_hires_route(router, services, RequestMaker(services, chooser))
     return router
+
+
+def hires_values(wish: HiresWish, services: WebServices) -> dict[str, object]:
+    """Return the form's values for a second pass over a finished picture.
+
+    Prompts, seed and size are the picture's own, what the second pass does is the form's; styles are in the picture's
+    prompts already. Raises JobNotFound when the picture is gone.
+    """
+    _, image = find_picture_of_job(services.jobs, wish)
+    content = read_picture(image)
+    with open_picture(content, "image") as picture:
+        width, height = (side // SIZE_STEP * SIZE_STEP for side in picture.size)
+    found = Paster(services).values(parse_infotext(image.infotext))[0]
+    return {
+        **wish.values,
+        **{name: found.get(name, PARAMETERS[name].default) for name in FIRST_PASS_FIELDS},
+        "seed": image.seed,
+        "width": width,
+        "height": height,
+        "batch_count": 1,
+        "batch_size": 1,
+        "enable_hr": True,
+        "firstpass_image": services.inputs.keep(content),
+        "styles": [],
+    }
+
+
+def _add_hires_route(router: APIRouter, services: WebServices, maker: RequestMaker) -> None:
+    @router.post("/hires")
+    def hires(wish: HiresWish, request: Request) -> dict[str, str]:
+        """Put a second pass over a finished picture into the queue."""
+        wanted: GenerationRequest = maker.from_values(hires_values(wish, services))
+        job = services.jobs.submit(wanted, request.scope.get("user_name"), maker.purpose())
+        return {"job": job.id}
 
 
 def _add_queue_routes(router: APIRouter, jobs: JobQueue) -> None:

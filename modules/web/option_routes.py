@@ -64,7 +64,7 @@ def describe_option(option: Option, value: object, lists: ChoiceLists) -> dict[s
     return {
         "key": option.key,
         "label": option.label,
-        "kind": option.kind if option.list_name is None else "choice",
+        "kind": option.kind,
         "value": value,
         "default": option.default,
         "section": option.section,

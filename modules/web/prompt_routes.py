@@ -15,7 +15,7 @@ from modules.prompts.styles import Style
 from modules.prompts.tags import read_tags
 from modules.web.checkpoints import CheckpointChooser
 from modules.web.forms import TXT2IMG_FIELDS
-from modules.web.pasting import Paster
+from modules.web.pasting import Pasted, Paster
 from modules.web.requests import RequestMaker
 from modules.web.services import WebServices
 
@@ -78,6 +78,8 @@ def make_prompt_router(services: WebServices, chooser: CheckpointChooser) -> API
     def paste(text: Text) -> dict[str, Any]:
         """Return what an infotext becomes on the form, and the infotext itself."""
         infotext = text.text if text.text.strip() else newest_infotext(services)
+        if not infotext:
+            return {**Pasted({}, notes=["No picture has been made yet."]).message(), "text": ""}
         return {**Paster(services).paste(infotext, TXT2IMG_FIELDS).message(), "text": infotext}
 
     @router.post("/inspect")

@@ -17,6 +17,10 @@ CHURN_FIELDS = ("s_churn", "s_tmin", "s_tmax", "s_noise")
 """API fields that act where the option of the same name is at its default, and are then not in the infotext."""
 FIELD_OF_API: Mapping[str, str] = {parameter.api: name for name, parameter in PARAMETERS.items() if parameter.api}
 """API field to the parameter that it sets."""
+_ACTING_OPTIONS = frozenset({
+    "sd_model_checkpoint", *(parameter.option for parameter in PARAMETERS.values() if parameter.option),
+})  # fmt: skip
+"""Options that one request can override; the others rule the whole server."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +70,8 @@ def api_default(name: str) -> Value | None:
 class ApiBody:
     """A body taken apart: the values of the request's parameters, and what else was asked for.
 
-    `changes`: the options that are to stay changed afterwards. `ignored`: the overridden options that mean nothing.
+    `changes`: the options that are to stay changed afterwards. `ignored`: overridden options
+    that mean nothing here, or nothing for one request.
     """
 
     values: dict[str, object]
@@ -97,8 +102,10 @@ def read_txt2img(body: Mapping[str, Any], options: Mapping[str, object], pasted:
     if rest["eta"] is not None:
         values.update(eta=rest["eta"], eta_ddim=rest["eta"])
     values["unwritten"] = silent
-    keep = not rest["override_settings_restore_afterwards"]
-    return ApiBody(values, rest, dict(overrides.values) if keep else {}, overrides.ignored)
+    if not rest["override_settings_restore_afterwards"]:
+        return ApiBody(values, rest, dict(overrides.values), overrides.ignored)
+    idle = (key for key in overrides.values if key not in _ACTING_OPTIONS)
+    return ApiBody(values, rest, ignored=(*overrides.ignored, *idle))
 
 
 def told_back(body: Mapping[str, Any]) -> dict[str, Any]:

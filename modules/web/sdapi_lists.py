@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 from modules.imaging.resize import LATENT_UPSCALERS, NO_UPSCALER, PIXEL_UPSCALERS
@@ -16,7 +17,8 @@ from modules.web.services import WebServices
 TEXT_WIDTH = 768
 """Numbers per token vector of Stable Diffusion 1.x, the family whose embeddings can be used."""
 _SAFE = ".safetensors"
-_EMBEDDING_TENSORS = frozenset({"emb_params", "clip_l"})
+_TWO_ENCODERS = ("clip_l", "clip_g")
+"""The tensors of an embedding for SDXL."""
 
 Listing = Callable[[WebServices], Any]
 
@@ -97,7 +99,7 @@ def loras(services: WebServices) -> list[dict[str, Any]]:
 def embeddings(services: WebServices) -> dict[str, dict[str, Any]]:
     """List the embeddings, those for other kinds of models apart; what only opening a file would tell is null."""
     found = services.files.embeddings.entries() if services.files.embeddings is not None else []
-    described = {file.name: _embedding(file) for file in found}
+    described = {file.name: told for file in found if (told := _embedding(file)) is not None}
     fits = {name: told["shape"] in (None, TEXT_WIDTH) for name, told in described.items()}
     return {
         "loaded": {name: told for name, told in described.items() if fits[name]},
@@ -136,21 +138,27 @@ def _name(label: str) -> str:
     return label.lower().replace(" ", "_")
 
 
-def _embedding(file: NetworkFile) -> dict[str, Any]:
-    count, width = _embedding_size(file)
+def _embedding(file: NetworkFile) -> dict[str, Any] | None:
+    """Return what is known of an embedding; None for a file whose header shows that it is none."""
+    count, width = None, None
+    if file.path.suffix.lower() == _SAFE:
+        shape = _vectors_shape(file.path)
+        if shape is None:
+            return None
+        count, width = shape
     return {"step": None, "sd_checkpoint": None, "sd_checkpoint_name": None, "shape": width, "vectors": count}
 
 
-def _embedding_size(file: NetworkFile) -> tuple[int | None, int | None]:
-    """Return how many vectors a file holds and how wide they are, as far as its header tells."""
-    if file.path.suffix.lower() != _SAFE:
-        return None, None
+def _vectors_shape(path: Path) -> tuple[int, int] | None:
+    """Return how many vectors a file holds and how wide they are; those for two text encoders count as one, wider."""
     try:
-        shapes = read_header(file.path).shapes
+        shapes = read_header(path).shapes
     except UnreadableFile:
-        return None, None
-    named = [shape for name, shape in shapes.items() if name in _EMBEDDING_TENSORS or len(shapes) == 1]
-    shape = named[0] if len(named) == 1 else ()
+        return None
+    if set(shapes) == set(_TWO_ENCODERS):
+        first, second = (shapes[name] for name in _TWO_ENCODERS)
+        return (first[0], first[-1] + second[-1]) if len(first) == len(second) == 2 else None
+    shape = next(iter(shapes.values()), ()) if len(shapes) == 1 else ()
     if len(shape) == 1:
         return 1, shape[0]
-    return (shape[0], shape[1]) if len(shape) == 2 else (None, None)
+    return (shape[0], shape[1]) if len(shape) == 2 else None

@@ -66,7 +66,7 @@ def list_problems(values: Mapping[str, object], lists: ChoiceLists) -> list[Fiel
 
 
 def _unknown(key: str) -> FieldProblem:
-    near = difflib.get_close_matches(key, [*OPTIONS, *A1111_OPTIONS], MOST_SUGGESTIONS)
+    near = difflib.get_close_matches(key, sorted({*OPTIONS, *A1111_OPTIONS}), MOST_SUGGESTIONS)
     meant = f"; near it are {', '.join(near)}" if near else ""
     return FieldProblem(key, key, "an unknown option", f"an option that Easel or A1111 has{meant}")
 

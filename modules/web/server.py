@@ -9,14 +9,16 @@ from pathlib import Path
 
 import gradio as gr
 from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
 from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.gzip import GZipMiddleware
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from starlette.types import ASGIApp
 
 from modules.cli import LOOPBACK_HOST
 from modules.core.errors import (
     EaselError,
+    FieldProblem,
     InvalidRequest,
     JobNotFound,
     JobStateConflict,
@@ -25,7 +27,7 @@ from modules.core.errors import (
 )
 from modules.core.parameters import LONGEST_PROMPT
 from modules.web.asset_server import AssetServer
-from modules.web.auth import AttemptLimiter, AuthGate, Sessions
+from modules.web.auth import AttemptLimiter, AuthGate, Credentials, Sessions
 from modules.web.checkpoints import CheckpointChooser
 from modules.web.forms import TXT2IMG_FIELDS, describe_fields, describe_overrides
 from modules.web.guard import LARGEST_BODY, Guard, HostNames
@@ -35,9 +37,14 @@ from modules.web.option_routes import make_option_router
 from modules.web.page_head import PageHead
 from modules.web.pages.layout import build_page
 from modules.web.pages.txt2img import describe_error
+from modules.web.picture_info_routes import make_picture_info_router
 from modules.web.pictures import make_picture_router
+from modules.web.prompt_routes import make_prompt_router
+from modules.web.sdapi_http import PlainJson
+from modules.web.sdapi_routes import make_api_router
 from modules.web.services import WebServices
 from modules.web.theme import make_theme
+from modules.web.verify_routes import make_verify_router
 
 ASSETS = Path(__file__).parent / "assets"
 GRADIO_ASSETS = Path(gr.__file__).parent / "templates" / "frontend" / "assets"
@@ -69,8 +76,9 @@ def create_app(services: WebServices) -> Guard:
     app: ASGIApp = PageHead(make_routes(services, chooser), ASSETS, assets_address(), facts)
     app = GZipMiddleware(app, minimum_size=1024, compresslevel=QUICK_COMPRESSION)
     app = AssetServer(app, {"/assets/": GRADIO_ASSETS, f"{assets_address()}/": ASSETS})
-    if config.credentials:
-        app = AuthGate(app, dict(config.credentials), Sessions(), AttemptLimiter())
+    if config.credentials or config.api_credentials:
+        credentials = Credentials(dict(config.credentials), dict(config.api_credentials))
+        app = AuthGate(app, credentials, Sessions(), AttemptLimiter())
     # Should a server without credentials ever listen to others, it still answers to nobody but this machine's names.
     return Guard(app, HostNames(config.host if config.credentials else LOOPBACK_HOST))
 
@@ -82,10 +90,15 @@ def make_routes(services: WebServices, chooser: CheckpointChooser) -> FastAPI:
     # Gradio leaves cross-origin headers to its parent when that decides on them, and ours allows nobody.
     app.add_middleware(CORSMiddleware, allow_origins=[])
     app.add_exception_handler(EaselError, _answer_error)
+    app.add_exception_handler(RequestValidationError, _answer_malformed)
     app.include_router(make_live_router(services.jobs))
     app.include_router(make_picture_router(services.jobs, services.outputs))
-    app.include_router(make_job_router(services.jobs))
+    app.include_router(make_job_router(services, chooser))
     app.include_router(make_option_router(services, chooser))
+    app.include_router(make_prompt_router(services, chooser))
+    app.include_router(make_picture_info_router(services))
+    app.include_router(make_verify_router(services, chooser))
+    app.include_router(make_api_router(services, chooser))
     # The gallery then refers to pictures where they are; else Gradio would copy each of them.
     gr.set_static_paths([services.outputs])
     return _mount_page(app, services, chooser)
@@ -123,4 +136,15 @@ async def _answer_error(_: Request, error: Exception) -> Response:
     if not isinstance(error, EaselError):
         raise error
     status = next((code for kind, code in STATUS_OF_ERROR.items() if isinstance(error, kind)), 400)
-    return JSONResponse(describe_error(error), status)
+    return PlainJson(describe_error(error), status)
+
+
+async def _answer_malformed(_: Request, error: Exception) -> Response:
+    """Say what is wrong with a body or an address that has not even the right form."""
+    if not isinstance(error, RequestValidationError):
+        raise error
+    problems = []
+    for each in error.errors():
+        field = ".".join(str(part) for part in each["loc"][1:]) or "body"
+        problems.append(FieldProblem(field, field, type(each.get("input")).__name__, str(each["msg"])))
+    return PlainJson(describe_error(InvalidRequest(problems)), 422)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import os
 import select
@@ -14,6 +15,7 @@ import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import httpx
 from playwright.sync_api import Page, expect
@@ -161,6 +163,32 @@ class Easel:
 
     def wait_waiting(self, count: int) -> None:
         self.page.wait_for_function("n => window.easel.live.queue.waiting.length === n", arg=count, timeout=PATIENCE_MS)
+
+    def form_value(self, field: str) -> object:
+        """What the page's scripts hold of a field."""
+        return self.page.evaluate("name => window.easel.form.values[name]", field)
+
+    def wait_form(self, **values: object) -> None:
+        """Wait until the page's scripts hold these values."""
+        script = "wanted => Object.entries(wanted).every(([name, value]) =>"
+        script += " JSON.stringify(window.easel.form.values[name]) === JSON.stringify(value))"
+        self.page.wait_for_function(script, arg=values, timeout=PATIENCE_MS)
+
+    def last_request(self) -> dict[str, Any]:
+        """The request of the job that the page follows."""
+        request: dict[str, Any] = self.page.evaluate("window.easel.live.job.request")
+        return request
+
+    def drop(self, selector: str, content: bytes, name: str, media_type: str) -> None:
+        """Drop a file on an element."""
+        handle = self.page.evaluate_handle(
+            "([content, name, type]) => { const data = new DataTransfer();"
+            " data.items.add(new File([Uint8Array.from(atob(content), c => c.charCodeAt(0))], name, {type}));"
+            " return data }",
+            [base64.b64encode(content).decode(), name, media_type],
+        )
+        for event in ("dragenter", "dragover", "drop"):
+            self.page.dispatch_event(selector, event, {"dataTransfer": handle})
 
     def tab(self, name: str) -> None:
         self.page.locator(f"#tabs button[role=tab][data-tab-id={name}]").click()

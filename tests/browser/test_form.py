@@ -45,6 +45,7 @@ def test_the_size_starts_as_the_checkpoints_own_and_swaps(new_page: NewPage) -> 
     page.locator("#txt2img_res_switch_btn").click()
     expect(page.locator("#txt2img_height input[type=number]")).to_have_value("320")
     expect(page.locator("#txt2img_width input[type=number]")).to_have_value("256")
+    page.wait_for_function("window.easel.form.values.height === 320")
     page.evaluate("window.easel.form.follow(512)")
     page.reload()
     easel.wait_ready()

@@ -49,7 +49,7 @@ def rich(catalog: CheckpointCatalog, starter_model: Path, folder: Path) -> Diffu
         },
         folder / "strange.safetensors",
     )
-    width = bundle.text_encoder.config.hidden_size
+    width = bundle.texts[0].encoder.config.hidden_size
     embeddings = folder / "embeddings"
     embeddings.mkdir()
     save_file({"emb_params": torch.randn(2, width, generator=generator)}, embeddings / "odd-thing.safetensors")

@@ -15,7 +15,8 @@ from modules.imaging.parsing import parse_infotext
 FACTS = RunFacts("DPM++ 2M", "Karras", 42, "starter", "0123456789", "easel-0.1.0")
 UNWRITTEN = {
     "batch_count", "batch_size", "firstpass_image", "hires_first_networks", "comma_backtrack", "comments",
-    "old_karras_sigmas", "shared_brownian", "quantize", "disable_networks", "enable_hr",
+    "old_karras_sigmas", "shared_brownian", "quantize", "disable_networks", "enable_hr", "sdxl_crop_top",
+    "sdxl_crop_left", "aesthetic_low", "aesthetic_high",
 }  # fmt: skip
 """Parameters that A1111's infotexts have no key for; enabling hires fix shows in its other keys."""
 

@@ -19,7 +19,11 @@ IDS = {
     "txt2img_generate", "txt2img_interrupt", "txt2img_skip", "txt2img_message", "txt2img_settings",
     "txt2img_res_switch_btn", "txt2img_random_seed", "txt2img_reuse_seed", "txt2img_results", "txt2img_progress",
     "txt2img_gallery_container", "txt2img_gallery", "txt2img_live_preview", "html_info_txt2img", "txt2img_fill",
-    "txt2img_gallery_refresh", "easel_queue", "easel_settings", *A1111_IDS.values(),
+    "txt2img_gallery_refresh", "txt2img_remember", "txt2img_collected", "easel_queue", "easel_settings",
+    "easel_pnginfo", "tab_pnginfo", "txt2img_inspector", "txt2img_tools", "txt2img_styles_row", "txt2img_styles_edit",
+    "txt2img_hr", "txt2img_hr_more", "txt2img_hr_own", "txtimg_hr_finalres", "txt2img_enable",
+    "txt2img_enable-checkbox", "txt2img_subseed_show", "txt2img_seed_extras", "txt2img_random_subseed", "txt2img_reuse_subseed",
+    "txt2img_override_settings_row", "image_buttons_txt2img", *A1111_IDS.values(),
 }
 
 
@@ -44,6 +48,10 @@ def test_labels_are_those_that_users_know(config: dict[str, Any]) -> None:
     assert labels >= {
         "Prompt", "Negative prompt", "Sampling method", "Schedule type", "Sampling steps", "Width", "Height",
         "Batch count", "Batch size", "CFG Scale", "Seed", "Stable Diffusion checkpoint", "txt2img", "Queue", "Settings",
+        "Variation seed", "Variation strength", "Resize seed from width", "Resize seed from height", "Hires. fix",
+        "Upscaler", "Hires steps", "Denoising strength", "Upscale by", "Resize width to", "Resize height to",
+        "Hires checkpoint", "Hires sampling method", "Hires schedule type", "Hires prompt", "Hires negative prompt",
+        "Refiner checkpoint", "Switch at", "Styles", "Override settings", "PNG Info",
     }
 
 
@@ -53,6 +61,17 @@ def test_no_event_stays_open_or_is_offered_to_others(config: dict[str, Any]) -> 
         assert event["queue"] is False, event
         assert event["api_visibility"] == "private", event
         assert event["show_progress"] == "hidden", event
+
+
+def test_no_event_waits_for_many_fields_on_the_server(config: dict[str, Any]) -> None:
+    """Gradio looks for each input of such an event several times over, which a click on Generate would feel."""
+    for event in config["dependencies"]:
+        assert not event["backend_fn"] or len(event["inputs"]) <= 1, event
+
+
+def test_no_component_tells_of_every_change(config: dict[str, Any]) -> None:
+    """A listener on each field would be called with all values for each key, and for each field at the start."""
+    assert [target for event in config["dependencies"] for target in event["targets"] if target[1] == "change"] == []
 
 
 def test_no_state_on_the_page_holds_a_connection_per_tab(config: dict[str, Any]) -> None:

@@ -1,10 +1,12 @@
-"""The routes of queue, settings, checkpoints and token counts."""
+"""The routes of queue, settings and checkpoints, and that of a second pass over a finished picture."""
 
 import pytest
+from httpx import Response
 from starlette.testclient import TestClient
 
 from modules.core.parameter import LARGEST_SEED
 from modules.core.request import GenerationRequest
+from modules.jobs.model import Purpose
 from tests.fakes import HoldAt, wait_until
 from tests.web.site import BROKEN_CHECKPOINT, Site
 
@@ -93,14 +95,20 @@ def test_a_wrong_setting_names_field_value_and_what_is_allowed(client: TestClien
     assert problem["allowed"]
 
 
+def test_an_option_that_names_a_file_lists_the_names_and_refuses_others(client: TestClient, site: Site) -> None:
+    options = {option["key"]: option for option in client.get("/easel/settings").json()["options"]}
+    assert options["sd_vae"]["choices"] == ["Automatic", "None"]
+    answer = client.post("/easel/settings", json={"sd_vae": "gone.safetensors", "send_seed": False})
+    assert answer.status_code == 422
+    assert answer.json()["problems"][0]["field"] == "sd_vae"
+    assert "Automatic" in answer.json()["problems"][0]["allowed"]
+    assert site.services.settings.get("send_seed") is True, "all of them or none"
+    assert client.post("/easel/settings", json={"sd_vae": "None"}).status_code == 200
+    client.post("/easel/settings", json={"sd_vae": "Automatic"})
+
+
 def test_options_without_limits_are_plain_json(client: TestClient) -> None:
     assert "Infinity" not in client.get("/easel/settings").text
-
-
-def test_tokens_are_counted(client: TestClient, site: Site) -> None:
-    wait_until(lambda: site.services.jobs.count_tokens("a") is not None)
-    assert client.post("/easel/tokens", json={"texts": ["a b c", ""]}).json() == {"counts": [[3, 75], [0, 75]]}
-    assert client.post("/easel/tokens", json={"texts": ["x"] * 99}).status_code == 422
 
 
 def test_a_checkpoint_is_chosen_and_loaded_ahead(client: TestClient, site: Site) -> None:
@@ -118,3 +126,33 @@ def test_an_unusable_checkpoint_says_why_and_changes_nothing(client: TestClient,
     assert [entry["title"] for entry in state["unusable"]] == [BROKEN_CHECKPOINT]
     assert state["unusable"][0]["reason"]
     assert site.services.settings.get("sd_model_checkpoint") == before
+
+
+def hires(client: TestClient, job: str, index: int = 0, **values: object) -> Response:
+    return client.post("/easel/hires", json={"job": job, "index": index, "values": values})
+
+
+def test_a_finished_picture_gets_a_second_pass(client: TestClient, site: Site) -> None:
+    job = site.finish(seed=41, batch_count=2, prompt="a red cat", negative_prompt="dogs")
+    values = {"prompt": "another", "seed": "5", "width": 512, "height": 512, "batch_count": 4, "styles": ["none"],
+              "hr_scale": 1.5, "hr_upscaler": "Lanczos", "denoising_strength": 0.3, "steps": 2}  # fmt: skip
+    answer = hires(client, job.id, 1, **values).json()
+    wait_until(lambda: site.jobs.get(answer["job"]).finished)
+    request = site.jobs.get(answer["job"]).request
+    assert (request.prompt, request.negative_prompt, request.seed) == ("a red cat", "dogs", 42)
+    assert (request.width, request.height, request.image_count()) == (64, 64, 1)
+    assert (request.enable_hr, request.hr_scale, request.hr_upscaler, request.steps) == (True, 1.5, "Lanczos", 2)
+    assert site.services.inputs.content(request.firstpass_image) == job.images[1].path.read_bytes()
+    assert site.jobs.get(answer["job"]).purpose is Purpose.KEEP
+
+
+def test_a_second_pass_needs_a_picture_and_possible_values(client: TestClient, site: Site) -> None:
+    job = site.finish()
+    assert hires(client, "none").status_code == 404
+    assert hires(client, job.id, 7).status_code == 404
+    assert hires(client, job.id, -1).status_code == 422
+    refused = hires(client, job.id, hr_scale=99)
+    assert refused.status_code == 422
+    assert refused.json()["problems"][0]["field"] == "hr_scale"
+    job.images[0].path.unlink()
+    assert hires(client, job.id).status_code == 404

@@ -3,12 +3,18 @@
  * Gradio hands over the values of all fields in the order of `fields` and takes them back in the same order.
  * @typedef {{name: string, element: string, label: string, help: string, default: any}} Field
  */
-import { press, whenPresent } from "./dom.js";
+import { debounce, press, whenPresent } from "./dom.js";
 
 const KEY = "easel.form.";
 const SIZE_TOUCHED = KEY + "size_touched";
 const SIZES = ["width", "height"];
 const SEEDS = ["seed", "subseed"];
+/** What a user can do to a field; Gradio takes the new value over a moment later. */
+const TOUCHES = ["input", "change", "click", "pointerup", "keyup", "focusout"];
+const PLACES = "#txt2img_toprow, #txt2img_settings";
+const PAUSE_MS = 40;
+/** Until a slow machine has surely taken over what a button changed. */
+const LONG_PAUSE_MS = 500;
 
 export class Form extends EventTarget {
   /**
@@ -25,6 +31,8 @@ export class Form extends EventTarget {
     /** @type {Record<string, any>} */
     this.pending = {};
     this.restored = false;
+    /** The values that Generate sends, as JSON. */
+    this.collected = "[]";
     /** @type {Promise<void>} fulfilled once Gradio's events work: a click before that is lost */
     this.ready = new Promise((resolve) => (this.resolveReady = resolve));
   }
@@ -32,6 +40,12 @@ export class Form extends EventTarget {
   start() {
     for (const field of this.fields) {
       whenPresent(`#${field.element}`, (element) => (element.title = field.help));
+    }
+    const asks = [PAUSE_MS, LONG_PAUSE_MS].map((pause) => debounce(() => this.restored && press("txt2img_remember"), pause));
+    for (const type of TOUCHES) {
+      document.addEventListener(type, (event) => {
+        if (event.target instanceof Element && event.target.closest(PLACES)) asks.forEach((ask) => ask());
+      }, true);
     }
     this.folds.addEventListener("change", () => this.dispatchEvent(new Event("change")));
     const sizes = this.fields.filter((field) => SIZES.includes(field.name)).map((field) => `#${field.element}`);
@@ -53,9 +67,10 @@ export class Form extends EventTarget {
     return kept;
   }
 
-  /** Called by Gradio whenever a field has changed. @param {any[]} values */
+  /** Called by Gradio when the hidden button is pressed. @param {any[]} values */
   remember(values) {
-    if (this.restored) this.#accept(values);
+    const differs = values.some((value, place) => !same(value, this.values[this.fields[place].name]));
+    if (this.restored && differs) this.#accept(values);
   }
 
   /** Called by Gradio when the hidden button asks for new values. @param {any[]} current */
@@ -66,11 +81,12 @@ export class Form extends EventTarget {
     return values;
   }
 
-  /** Called by Gradio with what Generate is about to send: what is switched off goes as if untouched. @param {any[]} values */
-  outgoing(values) {
+  /** Called by Gradio when Generate is pressed: what is switched off is sent as if untouched. @param {any[]} values */
+  collect(values) {
     const held = Object.fromEntries(this.fields.map((field, place) => [field.name, values[place]]));
     const silent = this.folds.silenced(held);
-    return this.fields.map((field, place) => (silent.has(field.name) ? field.default : values[place]));
+    this.collected = JSON.stringify(values.map((value, place) =>
+      (silent.has(this.fields[place].name) ? this.fields[place].default : value)));
   }
 
   /** Return the values as our routes take them. @param {boolean} [hires] with the hires values though hires is off */

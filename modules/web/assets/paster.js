@@ -24,7 +24,9 @@ export class Paster {
   /** Fill the form from an infotext; an empty one stands for that of the last picture. @param {string} text */
   async pasteText(text) {
     try {
-      this.apply(await post("/easel/paste", { text }));
+      const pasted = await post("/easel/paste", { text });
+      if (pasted.text.trim()) this.apply(pasted);
+      else this.messages.note("There is no prompt and no picture to take settings from yet.");
     } catch (error) {
       this.messages.failure(error);
     }

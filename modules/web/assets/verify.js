@@ -77,7 +77,7 @@ function showVerdict(verdict) {
     h("p", { class: "easel-verdict", "data-state": state }, headline),
     h("p", { class: "easel-soft" }, sentence(verdict, changed.length)),
     h("div", { class: "easel-compare" }, figure("As it was", original), figure("Made again", made), identical ? null : figure("Difference", difference)),
-    changed.length ? makeTable("What is different now", changed) : null,
+    changed.length ? makeTable("Different, or not known for sure", changed) : null,
     facts.length > changed.length ? h("details", {}, h("summary", {}, `${facts.length - changed.length} facts are as they were`),
       makeTable("", facts.filter((fact) => fact.same))) : null,
   ].filter((node) => node !== null);

@@ -23,7 +23,8 @@ LISTED = ("hr_checkpoint", "refiner_checkpoint")
 """Fields whose choices change while the server runs."""
 SHOW_OUTCOME = "(text) => { window.easel.messages.outcome(text); return [] }"
 REMEMBER = "(...values) => { window.easel.form.remember(values); return [] }"
-OUTGOING = "(...values) => window.easel.form.outgoing(values)"
+COLLECT = "(...values) => { window.easel.form.collect(values); return [] }"
+COLLECTED = "() => [window.easel.form.collected]"
 FILL = "(...values) => window.easel.form.fill(values)"
 RESTORE = "(...values) => window.easel.form.restore(values)"
 
@@ -159,18 +160,26 @@ def _wire_generate(
     generate: Any, components: list[Any], services: WebServices, chooser: CheckpointChooser
 ) -> None:
     outcome = gr.Textbox(elem_id=f"{TAB}_outcome", visible="hidden")
+    collected = gr.Textbox(elem_id=f"{TAB}_collected", visible="hidden")
 
-    def submit(request: gr.Request, *values: object) -> str:
+    def submit(request: gr.Request, values: str) -> str:
         owner = request.request.scope.get("user_name")
-        return json.dumps(submit_form(values, services, chooser, owner))
+        return json.dumps(submit_form(json.loads(values), services, chooser, owner))
 
-    event = generate.click(submit, components, [outcome], js=OUTGOING, **SERVER)
+    # The values travel as one text: Gradio looks for each input of a server event several times over.
+    event = generate.click(None, components, None, js=COLLECT, **FRONTEND_ONLY)
+    event = event.then(submit, [collected], [outcome], js=COLLECTED, **SERVER)
     event.then(None, [outcome], None, js=SHOW_OUTCOME, **FRONTEND_ONLY)
 
 
 def _wire_memory(page: Any, components: list[Any]) -> None:
-    """Have the browser keep the form and put it back after a reload; a hidden button fills it from a job."""
+    """Have the browser keep the form and put it back after a reload; a hidden button fills it from a job.
+
+    Another one tells the form's values to assets/form.js, which presses it once after a burst of input: a listener on
+    each component would be called with all values for every key, and for every component when the page is built.
+    """
     fill = gr.Button(elem_id=f"{TAB}_fill", visible="hidden")
     fill.click(None, components, components, js=FILL, **FRONTEND_ONLY)
+    remember = gr.Button(elem_id=f"{TAB}_remember", visible="hidden")
+    remember.click(None, components, None, js=REMEMBER, **FRONTEND_ONLY)
     page.load(None, components, components, js=RESTORE, **FRONTEND_ONLY)
-    gr.on([component.change for component in components], None, components, None, js=REMEMBER, **FRONTEND_ONLY)

@@ -1,0 +1,37 @@
+"""A job's pictures, found by job and index."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import BaseModel, Field
+
+from modules.core.errors import JobNotFound
+from modules.jobs.model import Job, JobImage
+from modules.jobs.queue import JobQueue
+
+LONGEST_NAME = 100
+
+
+class JobPicture(BaseModel):
+    """Which picture: the job, and the index over all its batches."""
+
+    job: Annotated[str, Field(max_length=LONGEST_NAME)]
+    index: Annotated[int, Field(ge=0, le=2**31)]
+
+
+def find_picture_of_job(jobs: JobQueue, wanted: JobPicture) -> tuple[Job, JobImage]:
+    """Return the job and its picture. Raises JobNotFound when there is no such one."""
+    job = jobs.get(wanted.job)
+    for image in job.images:
+        if image.index == wanted.index:
+            return job, image
+    raise JobNotFound(f"Job {job.id} has no picture {wanted.index}.")
+
+
+def read_picture(image: JobImage) -> bytes:
+    """Return a picture's file. Raises JobNotFound when it was deleted."""
+    try:
+        return image.path.read_bytes()
+    except OSError as error:
+        raise JobNotFound(f"The picture {image.path.name} cannot be read: {error.strerror or error}.") from error
