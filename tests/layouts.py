@@ -16,7 +16,7 @@ Named = Iterator[tuple[str, Shape]]
 
 @dataclass(frozen=True)
 class UNetLayout:
-    """`depths`: transformer blocks per attention, by level, 0 for none; `adm`: width of the vector beside the prompt."""
+    """`depths`: transformer blocks per attention by level, 0 for none; `adm`: width of what is told besides."""
 
     channels: int
     factors: tuple[int, ...]
@@ -30,9 +30,10 @@ class UNetLayout:
 
     def shapes(self) -> dict[str, Shape]:
         embedding = self.channels * 4
-        found = dict(chain(linear("time_embed.0", self.channels, embedding), linear("time_embed.2", embedding, embedding)))
-        if self.adm:
-            found |= dict(chain(linear("label_emb.0.0", self.adm, embedding), linear("label_emb.0.2", embedding, embedding)))
+        found: dict[str, Shape] = {}
+        for name, inside in (("time_embed", self.channels), ("label_emb.0", self.adm)):
+            if inside:
+                found |= dict(chain(linear(f"{name}.0", inside, embedding), linear(f"{name}.2", embedding, embedding)))
         found |= dict(conv("input_blocks.0.0", self.in_channels, self.channels))
         widths, width, number, last = [self.channels], self.channels, 1, len(self.factors) - 1
         for level, factor in enumerate(self.factors):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -30,8 +31,17 @@ from modules.engine.ldm_keys import VAE_PREFIX, plain_text_names, unet_tensors, 
 from modules.engine.memory import DevicePlan, Residency
 from modules.engine.open_clip_keys import PROJECTION, from_open_clip
 from modules.library.catalog import CheckpointEntry
-from modules.library.identify import TEXT_ENCODERS, VARIANTS, Unusable, components_of, folder_weights
-from modules.library.reading import UnreadableFile, read_header
+from modules.library.identify import (
+    PICKLE_ENDINGS,
+    TEXT_ENCODERS,
+    VARIANTS,
+    Unusable,
+    components_of,
+    folder_weights,
+    header_of,
+)
+from modules.library.pickles import read_pickled
+from modules.library.reading import UnreadableFile
 from modules.sampling.denoisers import NoiseLevels, zero_terminal_snr
 
 Progress = Callable[[float, str], None]
@@ -39,6 +49,7 @@ Progress = Callable[[float, str], None]
 
 _READING_SHARE = 0.7
 _ALPHAS = "alphas_cumprod"
+_TELL_EVERY = 50
 
 
 def load_bundle(entry: CheckpointEntry, plan: DevicePlan, progress: Progress) -> ModelBundle:
@@ -113,7 +124,7 @@ def _read_folder(folder: Path, family: Family, progress: Progress) -> RawParts:
 
 
 def _read_file(entry: CheckpointEntry, family: Family, progress: Progress) -> RawParts:
-    own = components_of(read_header(entry.path)) or {}
+    own = components_of(header_of(entry.path)) or {}
     configs = {
         part: own.get(part) or json.loads((family.configs / f"{part}.json").read_text(encoding="utf-8"))
         for part in family.parts
@@ -157,6 +168,8 @@ def _text_part(raw: RawParts, spec: TextSpec, dtype: torch.dtype) -> TextPart:
 
 def _read_tensors(path: Path, progress: Progress, start: float, share: float) -> dict[str, Tensor]:
     """Return all tensors of the file; progress moves from `start` by `share`."""
+    if path.suffix.lower() in PICKLE_ENDINGS:
+        return _read_pickled_tensors(path, progress, start, share)
     tensors = {}
     with safe_open(path, framework="pt", device="cpu") as file:
         names = list(file.keys())
@@ -167,6 +180,20 @@ def _read_tensors(path: Path, progress: Progress, start: float, share: float) ->
             if done - told > 0.02:
                 progress(done, f"reading {path.name}")
                 told = done
+    return tensors
+
+
+def _read_pickled_tensors(path: Path, progress: Progress, start: float, share: float) -> dict[str, Tensor]:
+    """Return all tensors of a `.ckpt` or `.pt` file, reading their numbers alone and running nothing."""
+    stored = read_pickled(path)
+    tensors: dict[str, Tensor] = {}
+    with zipfile.ZipFile(path) as archive:
+        for number, (name, place) in enumerate(stored.tensors.items(), start=1):
+            content = bytearray(archive.read(stored.root + place.member))
+            flat = torch.frombuffer(content, dtype=getattr(torch, place.kind)) if content else torch.empty(0)
+            tensors[name] = flat.as_strided(place.shape, place.strides, place.offset)
+            if number % _TELL_EVERY == 0:
+                progress(start + share * number / len(stored.tensors), f"reading {path.name}")
     return tensors
 
 

@@ -14,6 +14,7 @@ from modules.library.hashing import SHORT_LENGTH, HashCache
 from modules.library.identify import (
     BASE,
     EPSILON,
+    PICKLE_ENDINGS,
     SD1_NATIVE_SIZE,
     Identity,
     Unusable,
@@ -25,7 +26,6 @@ from modules.library.scanning import natural_key, walk_folders
 
 STARTER_NAME = "starter"
 _WEIGHTS = ".safetensors"
-_PICKLES = (".ckpt", ".pt")
 _NOT_CHECKPOINTS = (".vae.safetensors", ".vae.pt", ".vae.ckpt")
 
 logger = logging.getLogger(__name__)
@@ -68,7 +68,7 @@ class CheckpointEntry:
     @property
     def model_name(self) -> str:
         """The name that infotexts carry: the last part of the name without its ending."""
-        return self.name.rsplit("/", 1)[-1].removesuffix(_WEIGHTS)
+        return _without_ending(self.name.rsplit("/", 1)[-1])
 
     @property
     def weights(self) -> Path:
@@ -137,7 +137,7 @@ class CheckpointCatalog:
 
     def _exactly(self, wanted: str) -> CheckpointEntry | None:
         for entry in self.entries():
-            names = {entry.title, entry.name, entry.path.name, entry.model_name, entry.name.removesuffix(_WEIGHTS)}
+            names = {entry.title, entry.name, entry.path.name, entry.model_name, _without_ending(entry.name)}
             names |= {entry.sha256 or entry.name, entry.short_hash or entry.name}
             if wanted in (known.casefold() for known in names):
                 return entry
@@ -166,11 +166,16 @@ class CheckpointCatalog:
         return replace(entry, sha256=self.hashes.known(entry.weights))
 
 
+def _without_ending(name: str) -> str:
+    for ending in (_WEIGHTS, *PICKLE_ENDINGS):
+        if name.lower().endswith(ending):
+            return name[: -len(ending)]
+    return name
+
+
 def _identify(path: Path) -> Identity:
     if path.is_dir():
         return identify_folder(path)
-    if path.suffix.lower() in _PICKLES:
-        raise Unusable("only .safetensors files are read so far; a .ckpt or .pt file can run code when it is opened")
     return identify_file(path)
 
 
@@ -182,7 +187,7 @@ def _candidates(folder: Path) -> Iterator[Path]:
             yield here
             continue
         for name in files:
-            if name.lower().endswith((_WEIGHTS, *_PICKLES)) and not name.lower().endswith(_NOT_CHECKPOINTS):
+            if name.lower().endswith((_WEIGHTS, *PICKLE_ENDINGS)) and not name.lower().endswith(_NOT_CHECKPOINTS):
                 yield here / name
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from modules.library.pickles import read_pickled
 from modules.library.reading import Header, UnreadableFile, read_header
 
 SD1_FAMILY = "sd1"
@@ -31,6 +32,7 @@ TEXT_ENCODERS: Mapping[str, Mapping[str, str]] = {
     SDXL_REFINER_FAMILY: {"text_encoder_2": "conditioner.embedders.0.model."},
 }  # fmt: skip
 """A family's text encoders, and where single files have them."""
+PICKLE_ENDINGS = (".ckpt", ".pt")
 EPSILON, VELOCITY = "epsilon", "v_prediction"
 BASE, INPAINTING, PIX2PIX, DEPTH = "base", "inpainting", "pix2pix", "depth"
 VARIANTS: Mapping[int, str] = {4: BASE, 9: INPAINTING, 8: PIX2PIX, 5: DEPTH}
@@ -92,10 +94,15 @@ class Unusable(Exception):
 def identify_file(path: Path) -> Identity:
     """Return what the single file at `path` is. Raises Unusable."""
     try:
-        header = read_header(path)
+        header = header_of(path)
     except UnreadableFile as error:
         raise Unusable(str(error)) from error
     return identify_header(header)
+
+
+def header_of(path: Path) -> Header:
+    """Return names and shapes of a single file, of whichever kind it is. Raises UnreadableFile."""
+    return read_pickled(path).header() if path.suffix.lower() in PICKLE_ENDINGS else read_header(path)
 
 
 def identify_header(header: Header) -> Identity:

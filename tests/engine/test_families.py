@@ -12,9 +12,11 @@ import torch
 from accelerate import init_empty_weights
 from diffusers import AutoencoderKL, UNet2DConditionModel
 from diffusers.loaders.single_file_utils import convert_ldm_unet_checkpoint
+from safetensors import safe_open
 from safetensors.torch import save_file
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
 
+from modules.engine import loading
 from modules.engine.families import FAMILIES, VELOCITY
 from modules.engine.ldm_keys import plain_text_names, unet_tensors, vae_tensors
 from modules.engine.loading import probed_prediction
@@ -276,3 +278,13 @@ def test_what_a_u_net_predicts_is_found_by_asking_it(velocity: bool, tmp_path: P
     residency = engine_for(tmp_path).shelf.get("", Watcher()).bundle.residency
     found = probed_prediction(Answering(velocity), residency)  # type: ignore[arg-type]
     assert (found == VELOCITY) == velocity
+
+
+def test_a_pickled_file_gives_the_same_tensors_as_a_safetensors_file(tmp_path: Path) -> None:
+    write_tiny(tmp_path / "model.safetensors", "sd1", TINY["sd1"])
+    with safe_open(tmp_path / "model.safetensors", "pt") as file:
+        tensors = {name: file.get_tensor(name) for name in set(file.keys())}
+    torch.save({"state_dict": tensors, "global_step": 1}, tmp_path / "pickled.ckpt")
+    read = loading._read_tensors(tmp_path / "pickled.ckpt", lambda fraction, stage: None, 0.0, 1.0)
+    assert all(torch.equal(read[name], tensor) for name, tensor in tensors.items())
+    assert set(read) == set(tensors)

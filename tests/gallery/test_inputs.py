@@ -37,7 +37,7 @@ def test_a_picture_is_turned_as_its_metadata_says(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("content", [b"", b"no picture", png()[:20]])
 def test_what_is_no_picture_is_refused_by_its_field(content: bytes, tmp_path: Path) -> None:
-    with pytest.raises(InvalidRequest, match="firstpass_image: .* is not possible; allowed is a PNG"):
+    with pytest.raises(InvalidRequest, match=r"firstpass_image: .* is not possible; allowed is a PNG"):
         InputStore(tmp_path).keep(content, "firstpass_image")
     assert list(tmp_path.iterdir()) == []
 

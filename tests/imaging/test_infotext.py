@@ -111,8 +111,7 @@ def value_of(parameter: Parameter) -> st.SearchStrategy[Any]:
     if parameter.kind == "flag":
         return st.booleans()
     if parameter.kind == "choice":
-        names = st.sampled_from(parameter.choices) if isinstance(parameter.choices, tuple) else NAMES
-        return names
+        return st.sampled_from(parameter.choices) if isinstance(parameter.choices, tuple) else NAMES
     if parameter.kind == "number":
         return st.floats(parameter.minimum, parameter.maximum, allow_nan=False).map(lambda value: value + 0.0)
     if parameter.kind in ("integer", "seed"):

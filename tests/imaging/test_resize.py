@@ -24,5 +24,5 @@ def test_nearest_keeps_every_pixel_and_lanczos_does_not() -> None:
 
 
 def test_the_list_has_a1111_s_names_in_its_order() -> None:
-    assert UPSCALERS == (*LATENT_UPSCALERS, "None", "Lanczos", "Nearest")
+    assert list(UPSCALERS) == [*LATENT_UPSCALERS, "None", "Lanczos", "Nearest"]
     assert list(LATENT_UPSCALERS)[:2] == ["Latent", "Latent (antialiased)"]

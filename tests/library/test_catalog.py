@@ -94,7 +94,7 @@ def test_a_missing_checkpoint_is_answered_with_those_that_exist(tmp_path: Path) 
     ("name", "content", "reason"),
     [
         ("cut.safetensors", b"\x00", "cut off"),
-        ("old.ckpt", b"PK\x03\x04", "only .safetensors"),
+        ("old.ckpt", b"PK\x03\x04", "the file is cut off"),
         ("page.safetensors", b"<!DOCTYPE html><html>", "not a safetensors file"),
     ],
 )

@@ -102,7 +102,8 @@ def test_styles_are_taken_out_of_the_prompt_and_chosen(site: Site, paster: Paste
     site.services.styles.save(Style("oil", "{prompt}, oil on canvas", "photo"))
     try:
         pasted = paster.paste(f"a cat, oil on canvas\nNegative prompt: blurry, photo\n{LINE}", FIELDS)
-        assert (pasted.styles, pasted.fields["prompt"], pasted.fields["negative_prompt"]) == (["oil"], "a cat", "blurry")
+        texts = [pasted.fields[name] for name in ("prompt", "negative_prompt")]
+        assert (pasted.styles, texts) == (["oil"], ["a cat", "blurry"])
         request = maker.from_values({**pasted.fields, "styles": pasted.styles})
         assert (request.prompt, request.negative_prompt) == ("a cat, oil on canvas", "blurry, photo")
         site.services.settings.update({"infotext_styles": "Ignore"})

@@ -21,7 +21,7 @@ export function showInspection(title, inspection, steps) {
   const count = `${inspection.tokens} ${inspection.tokens === 1 ? "token" : "tokens"}`;
   return [h("section", { class: "easel-inspection" },
     h("h3", {}, title, h("span", { class: "easel-soft" }, count)),
-    brackets ? h("p", { class: "easel-error-text" }, brackets) : null,
+    brackets ? h("p", { class: "easel-error-text" }, `Brackets do not match: ${brackets}`) : null,
     networks.length ? h("div", { class: "easel-chips" }, ...networks.map(showNetwork)) : null,
     comments.length ? h("p", { class: "easel-comments" }, h("span", { class: "easel-soft" }, "Left out: "),
       ...comments.map((comment) => h("del", {}, comment))) : null,

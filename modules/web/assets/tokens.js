@@ -54,7 +54,7 @@ export class TokenCounters {
     COUNTERS.forEach((id, place) => {
       const counter = document.querySelector(`#${id} span`);
       if (!(counter instanceof HTMLElement)) return;
-      const problem = this.problems[place];
+      const problem = this.problems[place] ? `Brackets do not match: ${this.problems[place]}` : null;
       counter.textContent = this.shown[place];
       counter.title = problem ?? "Tokens of the prompt, styles included, and how many fit";
       counter.toggleAttribute("data-easel-bad", Boolean(problem));

@@ -1,7 +1,8 @@
 /**
  * Verify: the server makes a picture again from what is known of it, and the dialog shows whether the two are the same.
  * @typedef {{name: string, then: any, now: any, same: boolean}} Fact
- * @typedef {{state: string, error: string | null, identical: boolean | null, max: number, mean: number, share: number,
+ * @typedef {{state: string, error: string | null, identical: boolean | null, max: number | null, mean: number | null,
+ *   share: number | null,
  *   difference: string | null, made: string | null, original: string | null, facts: Fact[]}} Verdict
  * @typedef {{job: string, index: number} | {digest: string}} Subject
  */
@@ -86,7 +87,7 @@ function showVerdict(verdict) {
 /** @param {Verdict} verdict @param {number} changed */
 function sentence({ identical, max, mean, share }, changed) {
   if (identical) return "Every pixel is the same as in the original.";
-  if (identical === null) return changed ? "They differ in kind; see what is different now." : "";
+  if (max === null || mean === null || share === null) return changed ? "They differ in size or kind; see the table." : "They differ in size or kind.";
   const numbers = `${round(share)} % of the pixels differ, by at most ${round(max)} of 255 and by ${round(mean)} on average.`;
   return changed ? numbers : `${numbers} All known facts are the same; the rest is the machine or the versions.`;
 }
