@@ -119,7 +119,9 @@ def _read_folder(folder: Path, family: Family, progress: Progress) -> RawParts:
         for place, path in enumerate(pieces):
             found |= _read_tensors(path, progress, share * (number + place / len(pieces)), share / len(pieces))
         tensors[part] = plain_text_names(found) if part.startswith("text_encoder") else found
-    tokenizers = {text.part: folder / text.part.replace("text_encoder", "tokenizer") for text in family.texts}
+    own = {text.part: folder / text.part.replace("text_encoder", "tokenizer") for text in family.texts}
+    # All these families read the same words, so a folder that came without its tokenizer works all the same.
+    tokenizers = {part: place if (place / "vocab.json").is_file() else TOKENIZER for part, place in own.items()}
     return RawParts(configs, tensors, tokenizers, from_folder=True)
 
 

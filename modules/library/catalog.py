@@ -13,8 +13,8 @@ from modules.core.errors import ModelUnavailable
 from modules.library.hashing import SHORT_LENGTH, HashCache
 from modules.library.identify import (
     BASE,
+    CHECKPOINT_PICKLES,
     EPSILON,
-    PICKLE_ENDINGS,
     SD1_NATIVE_SIZE,
     Identity,
     Unusable,
@@ -167,7 +167,7 @@ class CheckpointCatalog:
 
 
 def _without_ending(name: str) -> str:
-    for ending in (_WEIGHTS, *PICKLE_ENDINGS):
+    for ending in (_WEIGHTS, *CHECKPOINT_PICKLES):
         if name.lower().endswith(ending):
             return name[: -len(ending)]
     return name
@@ -187,7 +187,7 @@ def _candidates(folder: Path) -> Iterator[Path]:
             yield here
             continue
         for name in files:
-            if name.lower().endswith((_WEIGHTS, *PICKLE_ENDINGS)) and not name.lower().endswith(_NOT_CHECKPOINTS):
+            if name.lower().endswith((_WEIGHTS, *CHECKPOINT_PICKLES)) and not name.lower().endswith(_NOT_CHECKPOINTS):
                 yield here / name
 
 

@@ -32,7 +32,8 @@ TEXT_ENCODERS: Mapping[str, Mapping[str, str]] = {
     SDXL_REFINER_FAMILY: {"text_encoder_2": "conditioner.embedders.0.model."},
 }  # fmt: skip
 """A family's text encoders, and where single files have them."""
-PICKLE_ENDINGS = (".ckpt", ".pt")
+CHECKPOINT_PICKLES = (".ckpt", ".pt")
+PICKLE_ENDINGS = (*CHECKPOINT_PICKLES, ".bin")
 EPSILON, VELOCITY = "epsilon", "v_prediction"
 BASE, INPAINTING, PIX2PIX, DEPTH = "base", "inpainting", "pix2pix", "depth"
 VARIANTS: Mapping[int, str] = {4: BASE, 9: INPAINTING, 8: PIX2PIX, 5: DEPTH}
@@ -67,8 +68,11 @@ _PIPELINES = frozenset({
     "StableDiffusionDepth2ImgPipeline", "StableDiffusionImg2ImgPipeline", "LatentConsistencyModelPipeline",
     "StableDiffusionXLPipeline", "StableDiffusionXLImg2ImgPipeline", "StableDiffusionXLInpaintPipeline",
 })  # fmt: skip
-_NETWORK_WEIGHTS = ("diffusion_pytorch_model.safetensors", "diffusion_pytorch_model.fp16.safetensors")
-_TEXT_WEIGHTS = ("model.safetensors", "model.fp16.safetensors")
+_NETWORK_WEIGHTS = (
+    "diffusion_pytorch_model.safetensors", "diffusion_pytorch_model.fp16.safetensors", "diffusion_pytorch_model.bin",
+    "diffusion_pytorch_model.fp16.bin",
+)  # fmt: skip
+_TEXT_WEIGHTS = ("model.safetensors", "model.fp16.safetensors", "pytorch_model.bin", "pytorch_model.fp16.bin")
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,12 +163,9 @@ def identify_folder(folder: Path) -> Identity:
         _json(folder / part / "config.json")
         for path in folder_weights(folder, part):
             try:
-                read_header(path)
+                header_of(path)
             except UnreadableFile as error:
                 raise Unusable(f"{part}: {error}") from error
-    for part in TEXT_ENCODERS[family]:
-        if not (folder / part.replace("text_encoder", "tokenizer") / "vocab.json").is_file():
-            raise Unusable(f"the file {part.replace('text_encoder', 'tokenizer')}/vocab.json is missing")
     scheduler = folder / "scheduler" / "scheduler_config.json"
     facts = _json(scheduler) if scheduler.is_file() else {}
     prediction = str(facts.get("prediction_type", EPSILON))

@@ -17,6 +17,10 @@ CONTRACT = [
     "#txt2img_sampling input[role=combobox]",
     "#txt2img_sampling .wrap-inner",
     "#txt2img_settings .form > .block",
+    "#txt2img_hr-checkbox label input[type=checkbox]",
+    "#txt2img_hr .easel-fold-head > .form",
+    "#txt2img_styles .wrap-inner .secondary-wrap .icon-wrap",
+    "button#txt2img_remember",
     "button#txt2img_generate",
     "button#txt2img_fill",
     "button#txt2img_gallery_refresh",
@@ -61,7 +65,8 @@ def test_a_phone_shows_everything_without_scrolling_sideways(new_page: NewPage, 
     easel.generate()
     easel.wait_pictures(2)
     assert overflow(easel) <= 0
-    for tab, content in (("queue", ".easel-card"), ("settings", ".easel-option"), ("txt2img", "#txt2img_generate")):
+    tabs = {"queue": ".easel-card", "pnginfo": "#pnginfo_image", "settings": ".easel-option"}
+    for tab, content in {**tabs, "txt2img": "#txt2img_generate"}.items():
         easel.tab(tab)
         expect(easel.page.locator(content).first).to_be_visible()
         assert overflow(easel) <= 0, tab
@@ -71,9 +76,35 @@ def test_a_phone_shows_everything_without_scrolling_sideways(new_page: NewPage, 
     assert gallery["y"] < settings["y"], "pictures come before the settings"
 
 
+def test_everything_folded_out_fits_on_a_phone(new_page: NewPage) -> None:
+    easel = new_page(width=390, height=844, scheme="dark")
+    easel.prompt("[a|b] AND " + "word " * 90)
+    easel.wait_form(prompt="[a|b] AND " + "word " * 90)
+    for box in ("txt2img_hr-checkbox", "txt2img_enable-checkbox", "txt2img_subseed_show"):
+        easel.page.locator(f"#{box} input").check()
+    easel.page.locator("#txt2img_hr_more button").click()
+    easel.page.locator(".easel-inspector summary").click()
+    expect(easel.page.locator(".easel-strip button").first).to_be_visible()
+    assert overflow(easel) <= 0
+    label, frame = (easel.page.locator(place).bounding_box() for place in (".easel-hires-size", "#txt2img_hr"))
+    assert label is not None
+    assert frame is not None
+    assert label["x"] + label["width"] <= frame["x"] + frame["width"]
+
+
+def test_every_button_and_field_has_a_name(new_page: NewPage) -> None:
+    easel = new_page()
+    nameless = easel.page.evaluate(
+        "[...document.querySelectorAll('#tab_txt2img :is(button, input, textarea)')].filter(e => e.offsetParent"
+        " && !(e.ariaLabel || e.title || e.textContent.trim() || e.labels?.length)).map(e => e.outerHTML)"
+    )
+    assert nameless == []
+
+
 def test_touch_targets_are_large_enough(new_page: NewPage) -> None:
     easel = new_page(width=390, height=844)
-    for element in ("txt2img_generate", "txt2img_res_switch_btn", "txt2img_random_seed", "refresh_sd_model_checkpoint"):
+    ours = ("paste", "txt2img_clear_prompt", "txt2img_styles_edit_button", "txt2img_res_switch_btn")
+    for element in (*ours, "txt2img_generate", "txt2img_random_seed", "refresh_sd_model_checkpoint"):
         box = easel.page.locator(f"#{element}").bounding_box()
         assert box is not None
         assert min(box["width"], box["height"]) >= 40, element

@@ -109,7 +109,7 @@ def test_keys_change_weights_and_move_items(new_page: NewPage) -> None:
     press_in_prompt(easel, "a red apple", 2, 11, "Control+ArrowUp")
     expect(area).to_have_value("a (red apple:1.1)")
     press_in_prompt(easel, "x <lora:known:0.8> y", 8, 8, "Control+ArrowDown")
-    expect(area).to_have_value("x <lora:known:0.7> y")
+    expect(area).to_have_value("x <lora:known:0.75> y")
     press_in_prompt(easel, "one, two, three", 6, 6, "Alt+ArrowRight")
     expect(area).to_have_value("one, three, two")
     area.press("Alt+ArrowLeft")

@@ -101,6 +101,22 @@ def test_use_these_settings_fills_the_form(new_page: NewPage, server: Server) ->
     other.wait_infotext("Seed: 9007199254740993")
 
 
+def test_use_these_settings_turns_other_options_into_overrides(new_page: NewPage, server: Server) -> None:
+    server.open_gate()
+    easel = new_page()
+    easel.prepare("a lamp", steps=4)
+    easel.page.locator("#txt2img_hr-checkbox input").check()
+    easel.page.evaluate("window.easel.form.set({override_settings: ['Clip skip: 3', 'Tiling: True']})")
+    easel.wait_form(override_settings=["Clip skip: 3", "Tiling: True"], enable_hr=True)
+    easel.generate()
+    easel.wait_pictures(1)
+    other = new_page()
+    other.tab("queue")
+    press(cards(other, "finished").first, "use")
+    other.wait_form(prompt="a lamp", steps=4, enable_hr=True, override_settings=["Clip skip: 3", "Tiling: True"])
+    expect(other.page.locator("#txt2img_override_settings .token")).to_have_text(["Clip skip: 3", "Tiling: True"])
+
+
 def test_prompts_are_never_markup(new_page: NewPage, server: Server) -> None:
     server.open_gate()
     easel = new_page()
@@ -136,7 +152,22 @@ def test_settings_apply_at_once_and_say_what_is_wrong(new_page: NewPage, watch: 
     expect(easel.page.locator("#setting_CLIP_stop_at_last_layers")).to_have_value("2")
     easel.page.locator("#setting_CLIP_stop_at_last_layers").fill("1")
     easel.page.keyboard.press("Tab")
-    expect(easel.page.locator(".easel-saved").first).to_have_text("Saved")
+    expect(easel.page.locator(".easel-option", has=box).locator(".easel-saved")).to_have_text("Saved")
+
+
+def test_settings_are_searched_and_a_list_is_chosen_from(new_page: NewPage) -> None:
+    easel = new_page()
+    easel.tab("settings")
+    easel.page.locator("#settings_search").fill("ensd seed delta")
+    expect(easel.page.locator(".easel-option:visible")).to_have_count(0)
+    easel.page.locator("#settings_search").fill("noise seed delta")
+    expect(easel.page.locator(".easel-option:visible label")).to_have_text(["Eta noise seed delta"])
+    easel.page.locator("#settings_search").fill("")
+    vae = easel.page.locator("#setting_sd_vae")
+    expect(vae.locator("option")).to_have_text(["Automatic", "None"])
+    vae.select_option("None")
+    expect(easel.page.locator(".easel-option", has=vae).locator(".easel-saved")).to_have_text("Saved")
+    vae.select_option("Automatic")
 
 
 def test_an_unusable_checkpoint_gives_its_reason(new_page: NewPage) -> None:

@@ -22,8 +22,8 @@ IDS = {
     "txt2img_gallery_refresh", "txt2img_remember", "txt2img_collected", "easel_queue", "easel_settings",
     "easel_pnginfo", "tab_pnginfo", "txt2img_inspector", "txt2img_tools", "txt2img_styles_row", "txt2img_styles_edit",
     "txt2img_hr", "txt2img_hr_more", "txt2img_hr_own", "txtimg_hr_finalres", "txt2img_enable",
-    "txt2img_enable-checkbox", "txt2img_subseed_show", "txt2img_seed_extras", "txt2img_random_subseed", "txt2img_reuse_subseed",
-    "txt2img_override_settings_row", "image_buttons_txt2img", *A1111_IDS.values(),
+    "txt2img_enable-checkbox", "txt2img_subseed_show", "txt2img_seed_extras", "txt2img_random_subseed",
+    "txt2img_reuse_subseed", "txt2img_override_settings_row", "image_buttons_txt2img", *A1111_IDS.values(),
 }
 
 

@@ -89,3 +89,9 @@ export async function fetchPicture(address) {
   if (!response.ok) throw new Refused("The picture cannot be read.");
   return response.blob();
 }
+
+/** Return the address if it is one of this server. @param {string} list */
+export function ourAddress(list) {
+  const first = list.split("\n").find((line) => line && !line.startsWith("#"))?.trim();
+  return first && URL.canParse(first) && new URL(first).origin === location.origin ? first : null;
+}

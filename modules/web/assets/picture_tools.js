@@ -13,7 +13,7 @@ export class PictureTools {
     this.messages = messages;
     this.verification = verification;
     const button = (/** @type {string} */ id, /** @type {string} */ text, /** @type {string} */ label, /** @type {() => void} */ action) =>
-      h("button", { type: "button", id, class: "easel-button", title: label, "aria-label": label, onclick: action }, text);
+      h("button", { type: "button", id, class: "easel-button", title: label, onclick: action }, text);
     this.box = h("div", { class: "easel-picture-tools", hidden: true },
       button("txt2img_upscale", "✨ Upscale", "Make an enlarged picture of the selected one, with the Hires. fix settings of the form", () => this.#upscale()),
       button("txt2img_verify", "🔍 Verify", "Make the selected picture again and compare", () => this.#verify()));

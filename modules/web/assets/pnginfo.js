@@ -1,7 +1,7 @@
 /** The PNG Info tab: what a picture's file says of how it was made, and what to do with that. */
 import { Refused } from "./api.js";
 import { copyText, h, openTab, whenPresent } from "./dom.js";
-import { fetchPicture } from "./paster.js";
+import { fetchPicture, ourAddress } from "./paster.js";
 
 export class PictureInfoView {
   /**
@@ -41,11 +41,9 @@ export class PictureInfoView {
     event.preventDefault();
     this.zone.removeAttribute("data-easel-drop");
     const file = event.dataTransfer?.files[0];
-    const address = event.dataTransfer?.getData("text/uri-list");
+    const address = ourAddress(event.dataTransfer?.getData("text/uri-list") ?? "");
     if (file) await this.#take(file);
-    else if (address && new URL(address, location.href).origin === location.origin) {
-      await this.#take(await fetchPicture(address).catch(() => undefined));
-    }
+    else if (address) await this.#take(await fetchPicture(address).catch(() => undefined));
   }
 
   /** @param {File | Blob | undefined} file */

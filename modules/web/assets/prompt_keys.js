@@ -1,7 +1,8 @@
-/** Keys in the prompts: Ctrl+Up and Ctrl+Down change a weight by 0.1, Alt+Left and Alt+Right move an item between commas. */
+/** Keys in the prompts: Ctrl+Up and Ctrl+Down change a weight by 0.1, that of a network by 0.05, Alt+Left and Alt+Right move an item between commas. */
 
 const PROMPTS = "#txt2img_prompt, #txt2img_neg_prompt, #hires_prompt, #hires_neg_prompt";
 const STEP = 0.1;
+const NETWORK_STEP = 0.05;
 const DELIMITERS = /[.,\\/!?%^*;:{}=`~() \t\r\n]/;
 /** What is in one pair of round brackets with a weight: (text:1.2). */
 const WEIGHTED = /\(([^()]*):(-?\d*\.?\d+)\)/g;
@@ -26,7 +27,7 @@ export function startPromptKeys() {
 function edit(event, before) {
   const upDown = event.key === "ArrowUp" || event.key === "ArrowDown";
   const leftRight = event.key === "ArrowLeft" || event.key === "ArrowRight";
-  if (upDown && (event.ctrlKey || event.metaKey) && !event.altKey) return changeWeight(before, event.key === "ArrowUp" ? STEP : -STEP);
+  if (upDown && (event.ctrlKey || event.metaKey) && !event.altKey) return changeWeight(before, event.key === "ArrowUp" ? 1 : -1);
   if (leftRight && event.altKey && !event.ctrlKey && !event.metaKey) return moveItem(before, event.key === "ArrowRight" ? 1 : -1);
   return null;
 }
@@ -40,10 +41,11 @@ function put(area, before, after) {
   area.setSelectionRange(after.start, after.end);
 }
 
-/** Change the weight of the network, of the brackets, or of the word or selection at the cursor. @param {Edit} at @param {number} by @returns {Edit | null} */
-export function changeWeight(at, by) {
+/** Change the weight of the network, of the brackets, or of the word or selection at the cursor. @param {Edit} at @param {1 | -1} direction @returns {Edit | null} */
+export function changeWeight(at, direction) {
+  const by = direction * STEP;
   const network = around(NETWORK, at);
-  if (network) return reweigh(at, network, `<${network[1]}:`, network[2], `${network[3]}>`, by);
+  if (network) return reweigh(at, network, `<${network[1]}:`, network[2], `${network[3]}>`, direction * NETWORK_STEP);
   const weighted = around(WEIGHTED, at);
   if (weighted) {
     const weight = next(weighted[2], by);

@@ -2,7 +2,7 @@
 import { Refused, post } from "./api.js";
 import { ask } from "./dialogs.js";
 import { h, whenPresent } from "./dom.js";
-import { fetchPicture } from "./paster.js";
+import { fetchPicture, ourAddress } from "./paster.js";
 
 const INFOTEXT = /(^|\n)\s*Steps: \d+\b.*,/;
 const PROMPTS = "#txt2img_prompt, #txt2img_neg_prompt";
@@ -95,10 +95,4 @@ export class PromptTools {
 /** @param {DragEvent} event */
 function promptUnder(event) {
   return event.target instanceof Element ? event.target.closest(PROMPTS) : null;
-}
-
-/** Return the address if it is one of this server. @param {string} list */
-function ourAddress(list) {
-  const first = list.split("\n").find((line) => line && !line.startsWith("#"))?.trim();
-  return first && URL.canParse(first) && new URL(first).origin === location.origin ? first : null;
 }

@@ -3,6 +3,9 @@ import { Refused, get, post } from "./api.js";
 import { h, whenPresent } from "./dom.js";
 
 const SAVED_MS = 1800;
+/** Sections that come first and last; the others stay between them in the server's order. */
+const FIRST = ["Stable Diffusion", "Prompts", "Sampler parameters", "Guidance", "Hires fix and refiner"];
+const LAST = ["System", "Compatibility"];
 
 /**
  * @typedef {{key: string, label: string, kind: string, value: any, default: any, section: string, help: string,
@@ -35,11 +38,18 @@ export class SettingsView {
 
   /** @param {Option[]} options */
   #form(options) {
-    const sections = [...new Set(options.map((option) => option.section))];
-    return h("div", { class: "easel-settings" }, h("h2", {}, "Settings"),
-      h("p", { class: "easel-soft" }, "Changes apply at once."),
-      ...sections.map((section) => h("section", { class: "easel-section" }, h("h3", {}, section),
-        ...options.filter((option) => option.section === section).map((option) => this.#row(option)))));
+    const found = [...new Set(options.map((option) => option.section))];
+    const sections = [...FIRST.filter((name) => found.includes(name)),
+      ...found.filter((name) => !FIRST.includes(name) && !LAST.includes(name)), ...LAST.filter((name) => found.includes(name))];
+    const search = /** @type {HTMLInputElement} */ (h("input", {
+      type: "search", id: "settings_search", class: "easel-search", placeholder: "Search", "aria-label": "Search the settings",
+    }));
+    const groups = sections.map((section) => h("section", { class: "easel-section" }, h("h3", {}, section),
+      ...options.filter((option) => option.section === section).map((option) => this.#row(option))));
+    const none = h("p", { class: "easel-soft", role: "status", hidden: true }, "Nothing was found.");
+    search.addEventListener("input", () => (none.hidden = filterRows(groups, search.value)));
+    return h("div", { class: "easel-settings" }, h("div", { class: "easel-settings-head" }, h("h2", {}, "Settings"), search),
+      h("p", { class: "easel-soft" }, "Changes apply at once."), none, ...groups);
   }
 
   /** @param {Option} option */
@@ -50,7 +60,8 @@ export class SettingsView {
     control.id = `setting_${option.key}`;
     control.addEventListener("change", () => this.#save(option, control, problem, saved));
     const help = option.restart ? `${option.help} Takes effect at the next start.` : option.help;
-    return h("div", { class: `easel-option easel-${option.kind}` },
+    const words = `${option.label} ${option.key} ${option.help} ${option.section}`.toLowerCase();
+    return h("div", { class: `easel-option easel-${option.kind}`, "data-words": words },
       h("label", { for: control.id }, option.label), control, saved, h("p", { class: "easel-soft" }, help), problem);
   }
 
@@ -67,6 +78,17 @@ export class SettingsView {
       problem.textContent = error instanceof Refused ? error.message : String(error);
     }
   }
+}
+
+/** Show the rows that hold every word; says whether there are any. @param {HTMLElement[]} groups @param {string} text */
+function filterRows(groups, text) {
+  const words = text.toLowerCase().split(/\s+/).filter(Boolean);
+  for (const group of groups) {
+    const rows = /** @type {HTMLElement[]} */ ([...group.querySelectorAll(".easel-option")]);
+    for (const row of rows) row.hidden = !words.every((word) => row.dataset.words?.includes(word));
+    group.hidden = rows.every((row) => row.hidden);
+  }
+  return groups.some((group) => !group.hidden);
 }
 
 /** @param {Option} option @returns {HTMLElement} */
