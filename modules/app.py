@@ -204,7 +204,7 @@ def open_listener(host: str, port: int | None) -> socket.socket:
 def make_engine(config: AppConfig, files: ModelFiles, settings: SettingsStore, inputs: InputStore) -> Engine:
     """Import and build the engine, which takes seconds: called in the job runner's thread, behind the served page."""
     create = importlib.import_module("modules.engine.service").create_engine
-    engine: Engine = create(config, files, lambda: settings.get("sd_checkpoints_limit"), inputs.load)
+    engine: Engine = create(config, files, settings.get, inputs.load)
     return engine
 
 

@@ -25,6 +25,7 @@ CHECKPOINT_FOLDER = "Stable-diffusion"
 LORA_FOLDER = "Lora"
 EMBEDDING_FOLDER = "embeddings"
 VAE_FOLDER = "VAE"
+PREVIEW_FOLDERS = ("VAE-taesd", "VAE-approx")
 STYLES_FILE = "styles.csv"
 WILDCARDS = "*?["
 GENERATED_USER = "easel"
@@ -50,6 +51,7 @@ class AppConfig:
     `checkpoint_dirs`: folders to search for checkpoints, in order; the first is always `models_dir`/Stable-diffusion.
     `lora_dirs`, `vae_dirs`: folders to search, in order; the first is `models_dir`/Lora or `models_dir`/VAE.
     `embeddings_dirs`: folders to search, in order; the first are embeddings in `data_dir` and in `models_dir`.
+    `preview_dirs`: folders with TAESD's decoders.
     `styles_files`: files with styles, absolute, in order; a file's name (no folder's) may hold the wildcards * ? [].
         None of them need exist.
     `settings_file`: the options' JSON file, absolute. May not exist yet.
@@ -76,6 +78,7 @@ class AppConfig:
     lora_dirs: tuple[Path, ...] = ()
     embeddings_dirs: tuple[Path, ...] = ()
     vae_dirs: tuple[Path, ...] = ()
+    preview_dirs: tuple[Path, ...] = ()
     styles_files: tuple[Path, ...] = ()
     checkpoint: Path | None = None
     host: str = LOOPBACK_HOST
@@ -124,6 +127,7 @@ def parse_arguments(argv: Sequence[str], environment: Mapping[str, str] | None =
         lora_dirs=(models_dir / LORA_FOLDER, *_folders(parser, "--lora-dir", data_dir, flags.lora_dir)),
         embeddings_dirs=(*embeddings_dirs, *_folders(parser, "--embeddings-dir", data_dir, flags.embeddings_dir)),
         vae_dirs=(models_dir / VAE_FOLDER, *_folders(parser, "--vae-dir", data_dir, flags.vae_dir)),
+        preview_dirs=tuple(models_dir / name for name in PREVIEW_FOLDERS),
         styles_files=_styles_files(parser, data_dir, flags.styles_file),
         settings_file=data_dir / flags.ui_settings_file.expanduser(),
         checkpoint=_find_checkpoint(parser, (data_dir, *checkpoint_dirs), flags.ckpt),

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
+
+from PIL.Image import Image
+from torch import Tensor
 
 from modules.core.errors import GenerationStopped, ImageSkipped
 from modules.core.parameters import SAME_CHECKPOINT
 from modules.core.ports import CancelToken, RunSink
+from modules.engine.families import ModelBundle
 from modules.engine.models import LoadedModel, ModelShelf
 from modules.engine.networks import ChosenNetworks, choose_networks
 from modules.engine.plan import Plan, SamplingPass
@@ -20,6 +25,8 @@ class RunContext:
     shelf: ModelShelf
     sink: RunSink
     cancel: CancelToken
+    preview: Callable[[ModelBundle, Tensor], Image]
+    """Returns a small picture of latents as they are now."""
     active: LoadedModel | None = None
     base: LoadedModel | None = None
     refiner: LoadedModel | None = None

@@ -96,7 +96,7 @@ def load_vae(path: Path, family: Family, plan: DevicePlan) -> AutoencoderKL:
     """Return the VAE of a file of its own, in either layout. Raises ModelUnavailable with the reason."""
     try:
         config = json.loads((family.configs / "vae.json").read_text(encoding="utf-8"))
-        raw = _read_tensors(path, lambda fraction, stage: None, 0.0, 1.0)
+        raw = read_tensors(path)
         bare = {name if name.startswith(VAE_PREFIX) else VAE_PREFIX + name: tensor for name, tensor in raw.items()}
         tensors = raw if "encoder.conv_norm_out.weight" in raw else vae_tensors(bare, config)
         vae = _built(lambda: AutoencoderKL.from_config(config), tensors, "VAE", plan.vae_dtype)
@@ -166,6 +166,11 @@ def _text_part(raw: RawParts, spec: TextSpec, dtype: torch.dtype) -> TextPart:
     # diffusers' folders of SD 2.x come without the layer that is left out.
     already_cut = raw.from_folder and spec.normed and not spec.clip_skip
     return TextPart(spec, encoder, tokenizer, 0 if already_cut else 1)
+
+
+def read_tensors(path: Path) -> dict[str, Tensor]:
+    """Return all tensors of a file, safetensors or pickled."""
+    return _read_tensors(path, lambda fraction, stage: None, 0.0, 1.0)
 
 
 def _read_tensors(path: Path, progress: Progress, start: float, share: float) -> dict[str, Tensor]:

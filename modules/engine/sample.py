@@ -13,7 +13,6 @@ from modules.engine.families import ModelBundle
 from modules.engine.models import LoadedModel
 from modules.engine.networks import embedding_hashes
 from modules.engine.plan import LATENT_PIXELS, BatchPlan, SamplingPass
-from modules.engine.preview import preview
 from modules.engine.text import EncodedPrompt
 from modules.engine.told import extra_channels, told_sizes
 from modules.prompts.schedule import split_parts
@@ -185,7 +184,6 @@ def _watcher(context: RunContext, batch: BatchPlan, which: SamplingPass, guided:
         step = before + min(index + 1, which.steps)
         context.sink.publish(StepDone(batch.first_image, len(batch.seeds), step, total))
         if context.sink.wants_preview(step):
-            picture = preview(guided.model.bundle.family, denoised)
-            context.sink.publish(PreviewReady(batch.first_image, picture))
+            context.sink.publish(PreviewReady(batch.first_image, context.preview(guided.model.bundle, denoised)))
 
     return watch

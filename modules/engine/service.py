@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 from PIL import Image
+from torch import Tensor
 from transformers import CLIPTokenizer
 
 from modules.cli import AppConfig
@@ -17,11 +19,12 @@ from modules.core.ports import CancelToken, RunSink
 from modules.core.request import GenerationRequest
 from modules.core.result import GenerationResult
 from modules.engine.context import RunContext
-from modules.engine.families import CONFIGS
+from modules.engine.families import CONFIGS, ModelBundle
 from modules.engine.generate import PictureSource, Run
 from modules.engine.memory import DevicePlan, DeviceWishes, explaining_out_of_memory, plan_device
 from modules.engine.models import ModelShelf
 from modules.engine.plan import Plan, make_plan
+from modules.engine.preview import CHEAP, Previewer
 from modules.engine.text import vocabulary_of
 from modules.library.files import ModelFiles
 from modules.prompts.chunks import EmbeddingName, count_tokens
@@ -42,11 +45,17 @@ def no_pictures(digest: str) -> Image.Image:
 
 @dataclass(frozen=True, slots=True)
 class EngineSettings:
-    """What the engine is built with: the device's part, how many checkpoints stay in memory, and stored pictures."""
+    """What the engine is built with.
+
+    `wishes`: the device's part; `keep_models`: how many checkpoints stay in memory; `pictures`: those that were handed
+    in; `preview_kind`: how previews are made, see `preview.py`; `preview_folders`: where tiny decoders lie.
+    """
 
     wishes: DeviceWishes = field(default_factory=DeviceWishes)
     keep_models: Callable[[], int] = lambda: 1
     pictures: PictureSource = no_pictures
+    preview_kind: Callable[[], str] = lambda: CHEAP
+    preview_folders: tuple[Path, ...] = ()
 
 
 class DiffusionEngine:
@@ -56,6 +65,7 @@ class DiffusionEngine:
         self.settings = settings or EngineSettings()
         self.plan: DevicePlan = plan_device(self.settings.wishes)
         self.shelf = ModelShelf(files, self.plan, self.settings.keep_models)
+        self._previewer = Previewer(self.settings.preview_folders)
         tokenizer = CLIPTokenizer.from_pretrained(CONFIGS / "clip_tokenizer")
         self._vocabulary = vocabulary_of(tokenizer, self._embedding_names)
         logger.info("Pictures are made on %s in %s.", self.plan.device, self.plan.dtype)
@@ -64,7 +74,7 @@ class DiffusionEngine:
         self, request: GenerationRequest, sink: RunSink, cancel: CancelToken, done: frozenset[int] = frozenset()
     ) -> GenerationResult:
         """Make the pictures of `request`; see `core.ports.Engine.generate`."""
-        context = RunContext(_checked_plan(request), self.shelf, sink, cancel)
+        context = RunContext(_checked_plan(request), self.shelf, sink, cancel, self._preview)
         with explaining_out_of_memory():
             return Run(context, self.settings.pictures, done).make_images()
 
@@ -85,6 +95,9 @@ class DiffusionEngine:
         )
         return inspect_prompt(str(getattr(request, field)), rules, self._exists)
 
+    def _preview(self, bundle: ModelBundle, latents: Tensor) -> Image.Image:
+        return self._previewer.show(bundle, latents, self.settings.preview_kind())
+
     def _embedding_names(self) -> Sequence[EmbeddingName]:
         known = self.shelf.embeddings
         return known.names(self._vocabulary.tokenize, TEXT_WIDTH) if known is not None else ()
@@ -97,10 +110,13 @@ class DiffusionEngine:
 def create_engine(
     config: AppConfig,
     files: ModelFiles,
-    keep_models: Callable[[], int] = lambda: 1,
+    option: Callable[[str], Any] | None = None,
     pictures: PictureSource = no_pictures,
 ) -> DiffusionEngine:
-    """Return the engine on the device and in the precision that the command line asks for."""
+    """Return the engine on the device and in the precision that the command line asks for.
+
+    `option` gives the present value of an option by its key; without it the defaults are taken.
+    """
     wishes = DeviceWishes(
         use_cpu=config.use_cpu,
         device_index=config.device_index,
@@ -108,7 +124,14 @@ def create_engine(
         half_vae=config.half_vae,
         mode=config.memory_mode,
     )
-    return DiffusionEngine(files, EngineSettings(wishes, keep_models, pictures))
+    settings = EngineSettings(wishes, pictures=pictures, preview_folders=config.preview_dirs)
+    if option is not None:
+        settings = replace(
+            settings,
+            keep_models=lambda: int(option("sd_checkpoints_limit")),
+            preview_kind=lambda: str(option("show_progress_type")),
+        )
+    return DiffusionEngine(files, settings)
 
 
 def _checked_plan(request: GenerationRequest) -> Plan:

@@ -33,7 +33,7 @@ TEXT_ENCODERS: Mapping[str, Mapping[str, str]] = {
 }  # fmt: skip
 """A family's text encoders, and where single files have them."""
 CHECKPOINT_PICKLES = (".ckpt", ".pt")
-PICKLE_ENDINGS = (*CHECKPOINT_PICKLES, ".bin")
+PICKLE_ENDINGS = (*CHECKPOINT_PICKLES, ".bin", ".pth")
 EPSILON, VELOCITY = "epsilon", "v_prediction"
 BASE, INPAINTING, PIX2PIX, DEPTH = "base", "inpainting", "pix2pix", "depth"
 VARIANTS: Mapping[int, str] = {4: BASE, 9: INPAINTING, 8: PIX2PIX, 5: DEPTH}

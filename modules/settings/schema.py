@@ -201,6 +201,12 @@ OPTIONS: Mapping[str, Option] = {
             "A small picture of what is being made.",
         ),
         Option(
+            "show_progress_type", "Live preview method", "choice", "Approx cheap", "Live previews",
+            "Full decodes as the picture itself is, and takes as long; Approx cheap costs nothing and is small; TAESD"
+            " is good and quick, and needs a file of its own in models/VAE-taesd.",
+            choices=("Full", "Approx cheap", "TAESD"),
+        ),
+        Option(
             "show_progress_every_n_steps", "Live preview display period", "integer", 1, "Live previews",
             "Show a new preview every so many steps.", minimum=1, maximum=32,
         ),
