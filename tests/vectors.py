@@ -16,10 +16,10 @@ the SHA-256 of these numbers as little-endian 32-bit integers, in row-major orde
 
 Rounding alone would be fragile where a mean lies near a boundary of the grid: another processor rounds the last bits
 of a network's sums differently. So each case has a grid of its own: `width` is 250 times the tolerance, and `offset`
-is that of 256 offsets, place / 256 * width, from which all means lie farthest. 64 means rule out at most 3 offsets each,
-so one always remains with no mean nearer to a boundary than the tolerance, and usually that distance is several times
-as large. Other kernels, thread counts and memory layouts of one processor were seen to move a mean by a hundredth of
-the tolerance at most. DPM adaptive, whose step sizes react to rounding, has a larger tolerance.
+is that of 256 offsets, place / 256 * width, from which all means lie farthest. Each of the 64 means rules out at most
+3 offsets, so one always remains with no mean nearer to a boundary than the tolerance, and usually that distance is
+several times as large. Where it was tried, other kernels and thread counts on one processor moved a mean by a seventh
+of the tolerance at most. DPM adaptive, whose step sizes react to rounding, has a larger tolerance.
 """
 
 from __future__ import annotations
@@ -27,7 +27,6 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
-import os
 import sys
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -35,9 +34,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self
 
-os.environ.setdefault("HF_HUB_OFFLINE", "1")
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import numpy as np
 import torch
@@ -56,6 +53,7 @@ from modules.library.hashing import HashCache
 from modules.sampling import registry
 from tests.fakes import Collector
 
+ROOT = Path(__file__).resolve().parents[1]
 FILE = ROOT / "tests" / "data" / "vectors.json"
 STARTER = ROOT / "models" / "Stable-diffusion" / "starter"
 REQUEST: Mapping[str, Any] = {

@@ -47,9 +47,7 @@ def test_nv_and_gpu_noise_give_nearly_the_same_picture(engine_of: EngineOf, pict
 
 
 @pytest.mark.parametrize("mode", ["medium", "low"])
-def test_a_mode_that_saves_memory_makes_the_same_pictures(
-    engine_of: EngineOf, pictures: Pictures, mode: str
-) -> None:
+def test_a_mode_that_saves_memory_makes_the_same_pictures(engine_of: EngineOf, pictures: Pictures, mode: str) -> None:
     for values in ({}, {"enable_hr": True, "hr_scale": 2.0, "steps": 3}):
         off = np.abs(pictures(engine_of(mode=mode), **values) - pictures(engine_of(), **values))
         assert off.max() <= 1

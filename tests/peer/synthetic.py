@@ -293,7 +293,8 @@ def lora_tensors() -> dict[str, Tensor]:
         _add_pair(tensors, f"{layer}mlp_fc2", TEXT_INNER, TEXT_WIDTH)
     blocks = [(f"down_blocks_{level}_attentions_{place}", LEVELS[level]) for level in range(3) for place in range(2)]
     blocks.append(("mid_block_attentions_0", LEVELS[3]))
-    blocks += [(f"up_blocks_{level}_attentions_{place}", LEVELS[3 - level]) for level in (1, 2, 3) for place in range(3)]
+    for level in (1, 2, 3):
+        blocks += [(f"up_blocks_{level}_attentions_{place}", LEVELS[3 - level]) for place in range(3)]
     for block, factor in blocks:
         _add_transformer_pairs(tensors, f"lora_unet_{block}_", factor * UNET_CHANNELS)
     return tensors
@@ -310,9 +311,7 @@ def _add_transformer_pairs(tensors: dict[str, Tensor], name: str, channels: int)
     _add_pair(tensors, f"{name}proj_out", channels, channels, (1, 1))
 
 
-def _add_pair(
-    tensors: dict[str, Tensor], name: str, inputs: int, outputs: int, kernel: tuple[int, ...] = ()
-) -> None:
+def _add_pair(tensors: dict[str, Tensor], name: str, inputs: int, outputs: int, kernel: tuple[int, ...] = ()) -> None:
     down, up = (LORA_RANK, inputs, *kernel), (outputs, LORA_RANK, *kernel)
     tensors[f"{name}.lora_down.weight"] = uniform(f"lora:{name}.down", down, 1 / math.sqrt(inputs) * GAIN)
     tensors[f"{name}.lora_up.weight"] = uniform(f"lora:{name}.up", up, 0.3)

@@ -14,6 +14,8 @@ const CHUNK = 75;
 /** Weights this far from 1 get the full colour. */
 const FULL_AT = 0.6;
 const MOST_STAGES = 60;
+/** As many shades tell the texts of a schedule apart. */
+const SHADES = 4;
 
 /** @param {string} title @param {Inspection} inspection @param {number} steps @returns {HTMLElement[]} */
 export function showInspection(title, inspection, steps) {
@@ -52,6 +54,7 @@ function showPart({ weight, stages }, number, steps) {
 function makeStrip(stages, steps, show) {
   const shown = stages.slice(0, MOST_STAGES);
   const text = h("p", { class: "easel-stage-text" });
+  const texts = [...new Set(shown.map((stage) => stage.text))];
   const choose = (/** @type {number} */ place) => {
     buttons.forEach((button, each) => button.setAttribute("aria-pressed", String(each === place)));
     const { from, to } = shown[place];
@@ -62,9 +65,11 @@ function makeStrip(stages, steps, show) {
     const range = from === to ? `${from}` : `${from}–${to}`;
     const button = h("button", { type: "button", title: `${range}: ${words}`, "aria-label": `Steps ${range}: ${words}`, onclick: () => choose(place) }, range);
     button.style.flexGrow = String(to - from + 1);
+    button.dataset.shade = String(texts.indexOf(words) % SHADES);
     return button;
   });
   const strip = h("div", { class: "easel-schedule" }, h("div", { class: "easel-strip", role: "group", "aria-label": "Schedule over the steps" }, ...buttons), text);
+  if (stages.length > shown.length) strip.append(h("p", { class: "easel-soft" }, `…and ${stages.length - shown.length} more`));
   choose(0);
   return strip;
 }
