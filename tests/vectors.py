@@ -39,10 +39,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import numpy as np
 import torch
 import torch.nn.functional as F
+from PIL.Image import Image
 from torch import Tensor
 
 from modules.core.request import GenerationRequest
 from modules.engine.context import RunContext
+from modules.engine.families import ModelBundle
 from modules.engine.memory import DeviceWishes
 from modules.engine.plan import make_plan
 from modules.engine.sample import sample_pass
@@ -157,6 +159,11 @@ def schedules_of(sampler: registry.Sampler) -> tuple[str, ...]:
     return tuple(schedule.label for schedule in registry.SCHEDULES)
 
 
+def no_preview(bundle: ModelBundle, latents: Tensor) -> Image:
+    """Stand in for previews, which nobody asks for here."""
+    raise NotImplementedError
+
+
 class Maker:
     """Makes latents with the starter model, which it holds; a prompt is encoded once."""
 
@@ -170,7 +177,7 @@ class Maker:
     def means(self, request: GenerationRequest) -> Tensor:
         """Return the reduced latents of a request: (channels, rows / 2, columns / 2)."""
         plan, sink = make_plan(request), Collector()
-        context = RunContext(plan, self.engine.shelf, sink, sink)
+        context = RunContext(plan, self.engine.shelf, sink, sink, no_preview)
         context.start()
         latents = sample_pass(context, plan.batches[0], plan.first, None)
         return F.avg_pool2d(latents, 2)[0]

@@ -15,6 +15,7 @@ from modules.engine.families import ModelBundle
 from modules.engine.models import LoadedModel, ModelShelf
 from modules.engine.networks import ChosenNetworks, choose_networks
 from modules.engine.plan import Plan, SamplingPass
+from modules.prompts.tags import Tag
 
 
 @dataclass(slots=True)
@@ -30,7 +31,7 @@ class RunContext:
     active: LoadedModel | None = None
     base: LoadedModel | None = None
     refiner: LoadedModel | None = None
-    chosen: dict[int, ChosenNetworks] = field(default_factory=dict)
+    chosen: dict[tuple[Tag, ...], ChosenNetworks] = field(default_factory=dict)
     embeddings: dict[str, str] = field(default_factory=dict)
     """Names and hashes of the embeddings that the prompts had in them."""
 
@@ -62,11 +63,10 @@ class RunContext:
 
     def networks_of(self, which: SamplingPass) -> ChosenNetworks:
         """Return the networks that the prompt of a pass asks for."""
-        place = self.plan.passes.index(which)
-        if place not in self.chosen:
-            tags = () if self.plan.request.disable_networks else which.prompts.tags
-            self.chosen[place] = choose_networks(tags, self.shelf.files.loras, self.sink)
-        return self.chosen[place]
+        tags = () if self.plan.request.disable_networks else which.prompts.tags
+        if tags not in self.chosen:
+            self.chosen[tags] = choose_networks(tags, self.shelf.files.loras, self.sink)
+        return self.chosen[tags]
 
     def look_at_cancel(self) -> None:
         """Raise what ends the run or the batch, if the user asked for it."""

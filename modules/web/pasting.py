@@ -19,6 +19,7 @@ from modules.web.services import WebServices
 
 _KNOWN_ASIDE = frozenset({"Model hash", "VAE hash", "Version", "Lora hashes", "TI hashes", "User", "Face restoration"})
 """Pairs that tell of the picture without being settings of the form."""
+_SECOND_PROMPTS = ("hr_prompt", "hr_negative_prompt")
 _CHECKPOINT_FIELDS = ("hr_checkpoint", "refiner_checkpoint")
 
 
@@ -127,9 +128,14 @@ class Paster:
         rule = self._services.settings.get("infotext_styles")
         if rule == "Ignore":
             return None
-        prompt, negative = str(values.get("prompt", "")), str(values.get("negative_prompt", ""))
-        names, prompt, negative = self._services.styles.extract(prompt, negative)
+        whole = str(values.get("prompt", "")), str(values.get("negative_prompt", ""))
+        names, prompt, negative = self._services.styles.extract(*whole)
         values["prompt"], values["negative_prompt"] = prompt, negative
+        # Our own infotexts have the styles in a second pass's prompts too, A1111's have not.
+        second = tuple(str(values.get(name) or text) for name, text in zip(_SECOND_PROMPTS, whole, strict=True))
+        found, *bare = self._services.styles.extract(*second)
+        if names and found == names:
+            values.update({name: text for name, text in zip(_SECOND_PROMPTS, bare, strict=True) if values.get(name)})
         if rule == "Discard" or (rule == "Apply if any" and not names):
             return None
         return list(names)

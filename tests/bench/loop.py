@@ -27,14 +27,16 @@ sys.path.insert(0, str(ROOT))
 import torch
 from diffusers import EulerDiscreteScheduler, StableDiffusionPipeline
 from diffusers.configuration_utils import FrozenDict
+from PIL.Image import Image
 from torch import Tensor, nn
 
 from modules.core.request import GenerationRequest
 from modules.engine.context import RunContext
+from modules.engine.families import ModelBundle
 from modules.engine.plan import make_plan
 from modules.engine.sample import sample_pass
 from modules.engine.service import DiffusionEngine, EngineSettings
-from modules.engine.text import EncodedPrompt, TextRules
+from modules.engine.text import Condition, EncodedPrompt, TextRules
 from modules.library.catalog import CheckpointCatalog
 from modules.library.files import ModelFiles
 from modules.library.hashing import HashCache
@@ -72,13 +74,19 @@ class ReadyPrompts:
     def __init__(self, device: torch.device, dtype: torch.dtype) -> None:
         vectors = torch.randn(TOKENS, WIDTH, generator=torch.Generator().manual_seed(2))
         self.vectors = vectors.to(device=device, dtype=dtype)
+        self.condition = Condition(self.vectors)
 
     def encode(self, prompt: str, rules: TextRules, timeline: Timeline) -> EncodedPrompt:
         """Return one stage that holds at all steps."""
-        return EncodedPrompt((timeline.steps,), (self.vectors,))
+        return EncodedPrompt((timeline.steps,), (self.condition,))
 
     def forget(self) -> None:
         """Keep nothing."""
+
+
+def no_preview(bundle: ModelBundle, latents: Tensor) -> Image:
+    """Stand in for previews, which nobody asks for here."""
+    raise NotImplementedError
 
 
 def our_run(sampler: str, batch: int, source: str) -> Run:
@@ -98,7 +106,7 @@ def our_run(sampler: str, batch: int, source: str) -> Run:
     @torch.inference_mode()
     def run(steps: int) -> Tensor:
         plan = make_plan(request.model_copy(update={"steps": steps}))
-        context = RunContext(plan, engine.shelf, sink, sink)
+        context = RunContext(plan, engine.shelf, sink, sink, no_preview)
         context.start()
         return sample_pass(context, plan.batches[0], plan.first, None)
 

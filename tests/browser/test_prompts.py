@@ -1,5 +1,7 @@
 """What is around the prompts: counters, the inspector, styles, and keys that change weights."""
 
+import re
+
 import pytest
 from playwright.sync_api import expect
 
@@ -50,7 +52,7 @@ def test_the_inspector_shows_how_a_prompt_is_read(new_page: NewPage, server: Ser
     expect(page.locator(".easel-part-head")).to_have_text(["Part 1 weight 1", "AND part 2 weight 0.6"])
     expect(page.locator(".easel-token[data-weight=more]")).to_have_text("warm1.3")
     expect(page.locator(".easel-token[data-weight=less]")).to_have_text("cool0.91")
-    expect(page.locator(".easel-token[data-weight=more]")).to_have_attribute("title", "weight 1.3, id 4")
+    expect(page.locator(".easel-token[data-weight=more]")).to_have_attribute("title", re.compile(r"1\.3, id \d+"))
     expect(page.locator(".easel-embedding")).to_have_text(EMBEDDING)
     expect(page.locator(".easel-break")).to_have_count(1)
     stages = page.locator(".easel-strip button")

@@ -195,3 +195,18 @@ def test_styles_reach_the_prompts_of_the_second_pass_unless_these_are_the_first_
         assert maker.from_values({**values, "hr_prompt": ""}).hr_prompt == ""
     finally:
         site.services.styles.delete("oil")
+
+
+@pytest.mark.parametrize("second", ["a dog in oil", "a dog"])
+def test_styles_are_taken_out_of_the_second_passs_prompt_where_they_are(
+    second: str, site: Site, paster: Paster, maker: RequestMaker
+) -> None:
+    site.services.styles.save(Style("oil", "{prompt} in oil", "photo"))
+    try:
+        line = f"{LINE}, Denoising strength: 0.5, Hires upscale: 2, Hires upscaler: Latent, Hires prompt: {second}"
+        pasted = paster.paste(f"a cat in oil\nNegative prompt: photo\n{line}", FIELDS)
+        assert (pasted.styles, pasted.fields["hr_prompt"]) == (["oil"], "a dog")
+        request = maker.from_values({**pasted.fields, "styles": pasted.styles})
+        assert (request.hr_prompt, request.hr_negative_prompt) == ("a dog in oil", "")
+    finally:
+        site.services.styles.delete("oil")

@@ -11,6 +11,8 @@ const SIZES = ["width", "height"];
 const SEEDS = ["seed", "subseed"];
 /** What a user can do to a field; Gradio takes the new value over a moment later. */
 const TOUCHES = ["input", "change", "click", "pointerup", "keyup", "focusout"];
+/** What Gradio takes for "leave this component alone". */
+const UNCHANGED = { __type__: "update" };
 const PLACES = "#txt2img_toprow, #txt2img_settings";
 const PAUSE_MS = 40;
 /** Until a slow machine has surely taken over what a button changed. */
@@ -58,13 +60,13 @@ export class Form extends EventTarget {
     }
   }
 
-  /** Called by Gradio once the page is there: what was on the form before. @param {any[]} current */
+  /** Called by Gradio once the page is there: what was on the form before, where that is not what it shows. @param {any[]} current */
   restore(current) {
     const kept = this.fields.map((field, place) => this.#kept(field.name) ?? current[place]);
     this.restored = true;
     this.#accept(kept);
     this.resolveReady();
-    return kept;
+    return kept.map((value, place) => (same(value, current[place]) ? UNCHANGED : value));
   }
 
   /** Called by Gradio when the hidden button is pressed. @param {any[]} values */

@@ -73,13 +73,13 @@ def _wire_top(page: Any, top: _Top, chooser: CheckpointChooser, listed: ListedFi
 
     def look_again() -> list[Any]:
         chooser.refresh()
-        return [*show(dict(chooser.state())), *listed.updates()]
+        return [*show(dict(chooser.state())), *listed.updates(False)]
 
     def tell() -> list[Any]:
-        return [*show(dict(chooser.state())), *listed.updates()]
+        return [*show(dict(chooser.state())), *listed.updates(False)]
 
     def tell_at_start() -> list[Any]:
-        return [*show(dict(chooser.state())), *listed.updates()]
+        return [*show(dict(chooser.state())), *listed.updates(True)]
 
     def show(current: dict[str, object]) -> list[Any]:
         return [gr.Dropdown(choices=chooser.choices(), value=current["title"]), json.dumps(current)]

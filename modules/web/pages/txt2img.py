@@ -31,10 +31,13 @@ RESTORE = "(...values) => window.easel.form.restore(values)"
 
 @dataclass(frozen=True, slots=True)
 class ListedFields:
-    """The dropdowns whose choices change while the server runs, and what returns their present choices."""
+    """The dropdowns whose choices change while the server runs.
+
+    `updates` returns their present choices; for a page that is new (True) only those that are not as it was built.
+    """
 
     components: list[Any]
-    updates: Callable[[], list[Any]]
+    updates: Callable[[bool], list[Any]]
 
 
 def build_txt2img(page: Any, services: WebServices, chooser: CheckpointChooser) -> ListedFields:
@@ -90,12 +93,18 @@ def describe_error(error: EaselError) -> dict[str, object]:
 
 
 def _listed_fields(fields: Mapping[str, Any], services: WebServices) -> ListedFields:
-    def updates() -> list[Any]:
-        names = [choices_of(PARAMETERS[name], services.lists) for name in LISTED]
-        names.append([style.name for style in services.styles.styles()])
-        return [gr.Dropdown(choices=choices) for choices in names]
+    components = [fields[name] for name in (*LISTED, STYLES_FIELD)]
+    built = [[text for text, _ in component.choices] for component in components]
 
-    return ListedFields([fields[name] for name in (*LISTED, STYLES_FIELD)], updates)
+    def updates(new_page: bool) -> list[Any]:
+        present = [choices_of(PARAMETERS[name], services.lists) for name in LISTED]
+        present.append([style.name for style in services.styles.styles()])
+        return [
+            gr.skip() if new_page and now == then else gr.Dropdown(choices=now)
+            for now, then in zip(present, built, strict=True)
+        ]
+
+    return ListedFields(components, updates)
 
 
 def _build_prompt(add: Callable[[str], Any], name: str, counter: str) -> None:
