@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from modules.sampling import registry
@@ -72,6 +72,7 @@ def test_a_change_is_named_and_comes_with_the_new_vector(maker: Maker, known: di
     assert vector.fits(maker.means(case.request()))
 
 
+@settings(max_examples=30)
 @given(MEANS, st.sampled_from([vectors.TOLERANCE, *vectors.TOLERANCE_OF.values()]), st.floats(-0.99, 0.99))
 def test_numbers_within_the_tolerance_have_the_same_hash(values: Sequence[float], tolerance: float, off: float) -> None:
     means = torch.tensor(values, dtype=torch.float64)
@@ -80,6 +81,7 @@ def test_numbers_within_the_tolerance_have_the_same_hash(values: Sequence[float]
     assert vector.fits(means + tolerance * off)
 
 
+@settings(max_examples=30)
 @given(MEANS, st.integers(0, 63))
 def test_one_number_that_moves_by_a_whole_cell_changes_the_hash(values: Sequence[float], place: int) -> None:
     means = torch.tensor(values, dtype=torch.float64)

@@ -26,8 +26,9 @@ from diffusers import EulerDiscreteScheduler, StableDiffusionPipeline
 
 from modules.core.request import GenerationRequest
 from modules.engine.memory import DeviceWishes
-from modules.engine.service import DiffusionEngine
+from modules.engine.service import DiffusionEngine, EngineSettings
 from modules.library.catalog import CheckpointCatalog
+from modules.library.files import ModelFiles
 from modules.library.hashing import HashCache
 from tests.fakes import Collector
 
@@ -54,7 +55,8 @@ class Page(Collector):
 def our_run(model: Path, request: GenerationRequest, device: torch.device) -> Callable[[], None]:
     """Return a function that makes the request's pictures with our engine, which holds the model already."""
     hashes = HashCache(Path(tempfile.mkdtemp()) / "hashes.json")
-    engine = DiffusionEngine(CheckpointCatalog([model.parent], hashes), DeviceWishes(use_cpu=device.type == "cpu"))
+    files = ModelFiles(CheckpointCatalog([model.parent], hashes))
+    engine = DiffusionEngine(files, EngineSettings(DeviceWishes(use_cpu=device.type == "cpu")))
 
     def run() -> None:
         page = Page()
