@@ -15,6 +15,7 @@ from typing import Any, NoReturn
 from PIL import Image, PngImagePlugin
 
 from modules.core.errors import FieldProblem, InvalidRequest, StorageFailed
+from modules.core.version import VERSION_PREFIX
 from modules.imaging.foreign import FOOOCUS_KEY, read_foreign
 from modules.imaging.infotext import PNG_CHUNK
 from modules.imaging.parsing import Infotext, join_infotext, parse_infotext
@@ -80,7 +81,14 @@ def read_infotext(data: bytes) -> PictureText:
     if written is None:
         return PictureText(None, None, kind, *size, texts)
     infotext = parse_infotext(written)
-    return PictureText(written, "A1111" if infotext.pairs else None, kind, *size, texts, (), infotext)
+    return PictureText(written, _writer_of(infotext), kind, *size, texts, (), infotext)
+
+
+def _writer_of(infotext: Infotext) -> str | None:
+    """Return which program wrote an infotext of A1111's form; None for a text without parameters."""
+    if not infotext.pairs:
+        return None
+    return "Easel" if infotext.pairs.get("Version", "").startswith(VERSION_PREFIX) else "A1111"
 
 
 def embed(

@@ -196,3 +196,9 @@ def test_a_fooocus_picture_saved_as_jpeg_is_recognised() -> None:
     picture().save(out, "JPEG", exif=exif)
     found = read_infotext(out.getvalue())
     assert (found.source, found.text) == ("Fooocus", "a cat\nSeed: 3, Model: x")
+
+
+def test_a_picture_of_our_own_is_said_to_be_one() -> None:
+    text = "a cat\nSteps: 2, Sampler: Euler, Seed: 1, Version: easel-0.1.0"
+    assert read_infotext(embed(picture(), text, "png")).source == "Easel"
+    assert read_infotext(embed(picture(), text.replace("easel-0.1.0", "v1.10.1"), "png")).source == "A1111"
