@@ -30,7 +30,7 @@ import sys
 from pathlib import Path
 from modules import app, cli
 from tests.fakes import FakeEngine, FileGate
-app.make_engine = lambda config, catalog: FakeEngine(FileGate(Path(sys.argv[1]), only=(1, 2)))
+app.make_engine = lambda *_: FakeEngine(FileGate(Path(sys.argv[1]), only=(1, 2)))
 sys.exit(app.serve(cli.parse_arguments(["--data-dir", sys.argv[2], "--no-autolaunch"])))
 """
 

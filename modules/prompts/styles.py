@@ -114,19 +114,24 @@ class StyleBook:
 
         A style counts only if applying it to what is left gives the prompts again.
         """
+        whole = prompt.strip(), negative_prompt.strip()
         remaining = [style for style in self.styles() if _does_something(style)]
-        names: list[str] = []
+        names: tuple[str, ...] = ()
         while True:
             for style in remaining:
                 left = _without(style.prompt, prompt)
                 negative_left = _without(style.negative_prompt, negative_prompt)
-                if left is not None and negative_left is not None:
+                if left is None or negative_left is None:
+                    continue
+                # Spaces between a style and the next may not come back; then it is not taken for one.
+                again = self.apply(left, negative_left, (style.name, *names))
+                if (again[0].strip(), again[1].strip()) == whole:
                     prompt, negative_prompt = left, negative_left
-                    names.append(style.name)
+                    names = (style.name, *names)
                     remaining.remove(style)
                     break
             else:
-                return tuple(reversed(names)), prompt, negative_prompt
+                return names, prompt, negative_prompt
 
     def _by_name(self) -> dict[str, Style]:
         with self._lock:

@@ -22,6 +22,8 @@ ASIDE = frozenset({
 """Pairs that no parameter stands for and that change no pixel, or that have a fact of their own."""
 NOT_NAMED = "not named"
 OWN_VAE = "the checkpoint's own"
+_SAME_RULES = ("Easel", "A1111")
+"""Programs whose pictures are made by the rules that hold here."""
 _LOSSY = frozenset({"JPEG", "AVIF", "GIF"})
 _NETWORK_KEYS: Mapping[str, str] = {"Lora hashes": "LoRA", "TI hashes": "Embedding"}
 _NETWORK = re.compile(r"\s*([^:,]+):\s*([0-9a-fA-F]+)")
@@ -80,7 +82,7 @@ def compare_makings(then: Making, now: Making) -> list[Fact]:
 
 
 def _programs(then: Making, now: Making) -> Iterator[Fact]:
-    if then.program not in (None, "A1111"):
+    if then.program not in (None, *_SAME_RULES):
         yield Fact("Program", str(then.program), "Easel", False)
     before, after = then.pairs.get("Version"), now.pairs.get("Version", "")
     yield Fact("Version", before or NOT_NAMED, after or NOT_NAMED, before == after if before and after else None)

@@ -18,6 +18,7 @@ from modules.core.errors import OutOfMemory
 from modules.core.parameter import LARGEST_SEED
 from modules.core.request import GenerationRequest
 from modules.imaging.metadata import read_infotext
+from modules.jobs import board
 from modules.jobs.model import Purpose
 from modules.web.server import create_app
 from tests.fakes import HoldAt, run_async, wait_until
@@ -259,14 +260,17 @@ def test_a_job_that_is_taken_out_of_the_queue_is_an_error(client: TestClient, si
         site.jobs.resume()
 
 
-def test_waiting_clients_cause_no_previews(client: TestClient, site: Site) -> None:
+def test_waiting_clients_cause_no_previews(
+    client: TestClient, site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(board, "ASKED_LATELY_SECONDS", 0.0)
     gate = HoldAt(step=2)
     site.engine.gate = gate
     with asking(client) as answer:
         gate.wait_reached()
-        first = client.get("/sdapi/v1/progress?skip_current_image=true").json()
+        watched = site.jobs._board.watched()
         gate.release()
-    assert first["current_image"] is None
+    assert not watched
     assert answer[0].status_code == 200
 
 

@@ -1,11 +1,13 @@
 """Verify: a picture is made again from its infotext, and nothing is called identical that is not."""
 
 import io
+import json
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 from starlette.testclient import TestClient
 
 from modules.core.errors import OutOfMemory
@@ -70,6 +72,7 @@ def test_a_picture_is_made_again_pixel_for_pixel(client: TestClient, site: Site)
     assert named["Size in pixels"]["same"] is True
     assert named["Noise"]["same"] is None, "nobody knows which device made it"
     assert named["Prompt"]["then"] == "emphasis, BREAK"
+    assert "Program" not in named
     for which in ("original", "made", "difference"):
         answer = client.get(told[which])
         assert answer.headers["content-type"] == "image/png"
@@ -105,6 +108,26 @@ def test_another_size_is_never_identical(client: TestClient) -> None:
     assert facts(told)["Size in pixels"] == {
         "name": "Size in pixels", "then": "128 x 64", "now": "64 x 64", "same": False,
     }  # fmt: skip
+
+
+@pytest.mark.parametrize("version", ["easel-0.1.0", "v1.10.1"])
+def test_a_picture_of_the_same_rules_is_not_called_another_programs(client: TestClient, version: str) -> None:
+    told = report(client, digest=hand_in(client, f"a cat\n{LINE}, Version: {version}"))
+    assert "Program" not in facts(told)
+
+
+def test_another_programs_picture_is_called_so(client: TestClient) -> None:
+    told_by_it = {
+        "positive_prompt": "a fox", "steps": 2, "seed": 3, "cfg_scale": 5, "scheduler": "euler", "width": 64,
+        "height": 64, "model": {"name": "starter"},
+    }  # fmt: skip
+    chunks = PngInfo()
+    chunks.add_text("invokeai_metadata", json.dumps(told_by_it))
+    out = io.BytesIO()
+    Image.new("RGB", (64, 64)).save(out, "PNG", pnginfo=chunks)
+    digest = client.post("/easel/png-info", content=out.getvalue()).json()["digest"]
+    told = facts(report(client, digest=digest))
+    assert (told["Program"]["then"], told["Program"]["same"]) == ("InvokeAI", False)
 
 
 def test_what_differs_is_among_the_facts(client: TestClient) -> None:
