@@ -7,7 +7,7 @@ through (`input_blocks.0` … ), in diffusers they are grouped by resolution.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from torch import Tensor
@@ -34,6 +34,26 @@ def unet_tensors(checkpoint: Mapping[str, Tensor], config: Mapping[str, Any]) ->
         if name.startswith(UNET_PREFIX):
             renamed[_unet_name(name.removeprefix(UNET_PREFIX), blocks)] = tensor
     return renamed
+
+
+def original_names(config: Mapping[str, Any], names: Iterable[str]) -> dict[str, str]:
+    """Return the original layout's names of those U-Net modules, given by diffusers' names, that it calls otherwise.
+
+    LoRA files for SDXL name layers so.
+    """
+    prefixes = {new: old for old, new in _unet_blocks(config).items()}
+    inner = {new: old for old, new in _RESNET.items()}
+    found: dict[str, str] = {}
+    for name in names:
+        parts = name.split(".")
+        for length in range(len(parts), 0, -1):
+            prefix = ".".join(parts[:length])
+            if prefix in prefixes:
+                rest = ".".join(parts[length:])
+                old = inner.get(rest, rest) if ".resnets." in prefix else rest
+                found[name] = f"{prefixes[prefix]}.{old}" if old else prefixes[prefix]
+                break
+    return found
 
 
 def vae_tensors(checkpoint: Mapping[str, Tensor], config: Mapping[str, Any]) -> dict[str, Tensor]:

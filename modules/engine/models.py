@@ -15,6 +15,7 @@ from diffusers import AutoencoderKL
 from modules.core.events import ModelLoading, ModelReady
 from modules.core.ports import RunSink
 from modules.engine.families import ModelBundle
+from modules.engine.ldm_keys import original_names
 from modules.engine.loading import load_bundle, load_vae
 from modules.engine.memory import DevicePlan, explaining_out_of_memory
 from modules.engine.text import TextConditioner
@@ -110,7 +111,8 @@ class ModelShelf:
         logger.info("Checkpoint %s loaded in %.1f s.", entry.title, seconds)
         sink.publish(ModelReady(entry.title, seconds))
         encoders = {text.spec.network_prefix: text.encoder for text in bundle.texts}
-        patcher = NetworkPatcher(bundle.unet, encoders)
+        names = original_names(bundle.unet.config, (name for name, _ in bundle.unet.named_modules()))
+        patcher = NetworkPatcher(bundle.unet, encoders, other_names=names)
         return LoadedModel(bundle, TextConditioner(bundle, self.embeddings), patcher, bundle.vae)
 
     def _make_room(self, beside: LoadedModel | None) -> None:

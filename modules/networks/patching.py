@@ -51,15 +51,23 @@ class NetworkPatcher:
     """
 
     def __init__(
-        self, unet: nn.Module, texts: nn.Module | Mapping[str, nn.Module], cache: LoraCache | None = None
+        self,
+        unet: nn.Module,
+        texts: nn.Module | Mapping[str, nn.Module],
+        cache: LoraCache | None = None,
+        other_names: Mapping[str, str] | None = None,
     ) -> None:
         """Take the networks, whose layers are named as diffusers and transformers name them, and the files' cache.
 
         `texts`: the text encoder, or several by the prefix that their layers have in files. A cache may be shared with
-        the patchers of other models.
+        the patchers of other models. `other_names`: names of U-Net layers by which files may call them too.
         """
         encoders = texts if isinstance(texts, Mapping) else {TEXT_PREFIX: texts}
         self._layers = _layers(unet, UNET_PREFIX, "")
+        self._names = {
+            UNET_PREFIX + other.replace(".", "_"): UNET_PREFIX + name.replace(".", "_")
+            for name, other in (other_names or {}).items()
+        }
         for prefix, encoder in encoders.items():
             self._layers |= _layers(encoder, prefix, _TEXT_ROOT)
         self._cache = cache or LoraCache()
@@ -102,18 +110,20 @@ class NetworkPatcher:
         for use in uses:
             lora = self._cache.get(use.file)
             self._check(lora)
-            for name, change in lora.modules.items():
+            for written, change in lora.modules.items():
+                name = self._names.get(written, written)
                 strength = use.unet_strength if name.startswith(UNET_PREFIX) else use.text_strength
                 if name in self._layers and strength != 0:
                     shares.setdefault(name, []).append(_Share(change, strength, use.dyn))
         return shares
 
     def _check(self, lora: Lora) -> None:
-        strangers = [*lora.strangers, *(name for name in lora.modules if name not in self._layers)]
-        if not any(name in self._layers for name in lora.modules):
+        known = {written: self._layers.get(self._names.get(written, written)) for written in lora.modules}
+        strangers = [*lora.strangers, *(written for written, layer in known.items() if layer is None)]
+        if not any(layer is not None for layer in known.values()):
             raise unusable(lora.path, f"none of its layers is one of this model's (the first is {strangers[-1]})")
         for name, change in lora.modules.items():
-            layer = self._layers.get(name)
+            layer = known[name]
             if layer is not None and not change.fits(layer.weight.shape):
                 sizes = f"{change.shape}, this model's {tuple(layer.weight.shape)}"
                 raise unusable(lora.path, f"it was made for another kind of model (its {name} is {sizes})")

@@ -19,15 +19,17 @@ from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProject
 
 from modules.engine import loading
 from modules.engine.families import FAMILIES, VELOCITY
-from modules.engine.ldm_keys import plain_text_names, unet_tensors, vae_tensors
+from modules.engine.ldm_keys import original_names, plain_text_names, unet_tensors, vae_tensors
 from modules.engine.loading import probed_prediction
 from modules.engine.memory import DeviceWishes
 from modules.engine.open_clip_keys import from_open_clip
 from modules.engine.service import DiffusionEngine, EngineSettings
 from modules.library.catalog import CheckpointCatalog
+from modules.library.choices import LORA_ENDINGS
 from modules.library.files import ModelFiles
 from modules.library.hashing import HashCache
 from modules.library.identify import TEXT_ENCODERS, Identity, identify_header
+from modules.library.network_files import NetworkFolder
 from modules.library.reading import Header
 from tests import layouts
 from tests.engine.conftest import MakeRequest, Watcher
@@ -355,3 +357,42 @@ def test_a_folder_with_pickled_weights_and_no_tokenizer_works(tmp_path: Path, re
     weights.unlink()
     (tmp_path / "model.safetensors").unlink()
     assert (picture(engine_for(tmp_path), request_of) == wanted).all()
+
+
+@pytest.mark.parametrize("layer", [
+    "lora_unet_input_blocks_4_1_transformer_blocks_0_attn2_to_k",
+    "lora_unet_down_blocks_1_attentions_0_transformer_blocks_0_attn2_to_k",
+])  # fmt: skip
+@pytest.mark.parametrize("text_layer", ["lora_te1_text_model_encoder_layers_0_self_attn_q_proj",
+                                        "lora_te2_text_model_encoder_layers_0_self_attn_q_proj"])  # fmt: skip
+def test_a_lora_for_sdxl_acts_on_the_u_net_by_either_name_and_on_both_text_encoders(
+    layer: str, text_layer: str, tmp_path: Path, request_of: MakeRequest
+) -> None:
+    write_tiny(tmp_path / "model.safetensors", "sdxl", TINY["sdxl"])
+    loras, hashes = tmp_path / "loras", HashCache(tmp_path / "hashes.json")
+    loras.mkdir()
+    for name, inside, file in ((layer, 2 * WIDTH, "unet"), (text_layer, WIDTH, "text")):
+        generator = torch.Generator().manual_seed(3)
+        save_file({
+            f"{name}.lora_up.weight": torch.randn(WIDTH, 2, generator=generator),
+            f"{name}.lora_down.weight": torch.randn(2, inside, generator=generator),
+        }, loras / f"{file}.safetensors")  # fmt: skip
+    files = ModelFiles(
+        CheckpointCatalog([tmp_path], hashes), loras=NetworkFolder([loras], LORA_ENDINGS, hashes, hash_kind="tensors")
+    )
+    engine = DiffusionEngine(files, EngineSettings(DeviceWishes(use_cpu=True)))
+    made = {tags: picture(engine, request_of, checkpoint="model", prompt=f"a red apple {tags}").tobytes()
+            for tags in ("", "<lora:unet:1>", "<lora:text:1>", "<lora:unet:1><lora:text:1>")}  # fmt: skip
+    assert len(set(made.values())) == 4
+    assert picture(engine, request_of, checkpoint="model", prompt="a red apple ").tobytes() == made[""]
+
+
+def test_every_layer_of_the_real_sdxl_u_net_has_its_original_name() -> None:
+    with init_empty_weights():
+        network = UNet2DConditionModel.from_config(config("sdxl", "unet"))
+    layers = [name for name, module in network.named_modules() if isinstance(module, torch.nn.Linear | torch.nn.Conv2d)]
+    originals = original_names(network.config, layers)
+    written = {name.removeprefix("model.diffusion_model.").removesuffix(".weight") for name in REAL["sdxl"]().shapes()
+               if name.startswith("model.diffusion_model.") and name.endswith(".weight")}  # fmt: skip
+    assert set(originals) == set(layers)
+    assert set(originals.values()) <= written
