@@ -10,6 +10,7 @@ from modules.core.parameter import Parameter
 from modules.core.parameters import PARAMETERS
 from modules.core.request import GenerationRequest
 from modules.jobs.model import Purpose
+from modules.prompts.styles import StyleBook
 from modules.settings.schema import parameter_values
 from modules.web.checkpoints import CheckpointChooser
 from modules.web.services import WebServices
@@ -37,10 +38,7 @@ class RequestMaker:
         A number box that was emptied holds None and is refused like any other wrong value. Raises InvalidRequest.
         """
         given = {name: "" if value is None else value for name, value in values.items() if name in PARAMETERS}
-        styles = _texts(values.get("styles"))
-        styled = self._styled(given, styles, ("prompt", "negative_prompt"))
-        if given.get("hr_prompt") or given.get("hr_negative_prompt"):
-            styled |= self._styled(given, styles, ("hr_prompt", "hr_negative_prompt"))
+        styled = styled_prompts(self._services.styles, given, _texts(values.get("styles")))
         overrides = read_overrides(_texts(values.get("override_settings")))
         current = self._chooser.current()
         everything: dict[str, object] = {
@@ -56,21 +54,25 @@ class RequestMaker:
         """Return what becomes of the pictures of a job of the page."""
         return Purpose.KEEP if self._services.settings.get("samples_save") else Purpose.UNSAVED
 
-    def _styled(
-        self, given: Mapping[str, object], styles: Sequence[str], fields: tuple[str, str]
-    ) -> dict[str, object]:
-        """Return a prompt and its negative prompt, by the names of their fields, with styles applied.
 
-        A prompt of the second pass that is empty stays so: it is then the first pass's.
-        """
-        texts = [given.get(name, "") for name in fields]
+def styled_prompts(book: StyleBook, values: Mapping[str, object], names: Sequence[str]) -> dict[str, object]:
+    """Return the prompts of `values`, by the names of their fields, with styles applied; none without styles.
+
+    The second pass's prompts get them where it has any of its own; one that is empty stays so, and means the first's.
+    """
+    styled: dict[str, object] = {}
+    for fields in (("prompt", "negative_prompt"), ("hr_prompt", "hr_negative_prompt")):
+        texts = [values.get(name) or "" for name in fields]
+        first = fields[0] == "prompt"
+        if not names or not (first or any(texts)):
+            continue
         prompt, negative = texts
-        if not styles or not isinstance(prompt, str) or not isinstance(negative, str):
-            return dict(zip(fields, texts, strict=True))
-        applied = self._services.styles.apply(prompt, negative, styles)
-        second_pass = fields[0] != "prompt"
-        pairs = zip(fields, texts, applied, strict=True)
-        return {name: "" if second_pass and not text else styled for name, text, styled in pairs}
+        # What is no text is refused later, by its field.
+        if isinstance(prompt, str) and isinstance(negative, str):
+            applied = book.apply(prompt, negative, names)
+            pairs = zip(fields, texts, applied, strict=True)
+            styled.update({name: text if first or old else "" for name, old, text in pairs})
+    return styled
 
 
 def read_overrides(pairs: Iterable[str]) -> dict[str, object]:

@@ -21,6 +21,7 @@ from modules.jobs.model import JobState, Purpose
 from modules.web.checkpoints import SETTING, CheckpointChooser
 from modules.web.handover import discard, ended_before_gone
 from modules.web.pasting import Paster
+from modules.web.requests import styled_prompts
 from modules.web.schemas import ApiBody, read_txt2img, told_back
 from modules.web.sdapi_answer import txt2img_answer
 from modules.web.sdapi_http import ApiError, answer_json, decode_picture, read_object
@@ -134,21 +135,9 @@ class Txt2Img:
         return {parameter.name: parameter.default for parameter in named} | values
 
     def _styled(self, values: Mapping[str, object], names: Any) -> dict[str, object]:
-        """Return the prompts with the styles, those of the second pass too where it has its own."""
         if any(not isinstance(name, str) for name in names):
             raise InvalidRequest([FieldProblem("styles", "styles", "a list", "a list of names or null")])
-        styled: dict[str, object] = {}
-        for pair in (("prompt", "negative_prompt"), ("hr_prompt", "hr_negative_prompt")):
-            texts = [values.get(name) or "" for name in pair]
-            if names and all(isinstance(text, str) for text in texts) and (pair[0] == "prompt" or any(texts)):
-                styled.update(zip(pair, self._styles_on(texts, names, pair), strict=True))
-        return styled
-
-    def _styles_on(self, texts: list[Any], names: Any, pair: tuple[str, str]) -> list[str]:
-        """Return two prompts with the styles; an empty one of the second pass stays so, and means the first's."""
-        with_styles = self._services.styles.apply(texts[0], texts[1], names)
-        always = pair[0] == "prompt"
-        return [new if always or old else "" for old, new in zip(texts, with_styles, strict=True)]
+        return styled_prompts(self._services.styles, values, names)
 
     def _check_sampler(self, name: object) -> None:
         if isinstance(name, str) and not self._services.lists.accepts("samplers", name):
