@@ -17,6 +17,11 @@ SAME_CHECKPOINT = "Use same checkpoint"
 SAME_SAMPLER = "Use same sampler"
 SAME_SCHEDULER = "Use same scheduler"
 NO_REFINER = "None"
+NOISE_SOURCES = ("GPU", "CPU", "NV")
+"""Where noise may come from; `sampling/noise.py` says what each means."""
+EMPHASIS_MODES = ("None", "Ignore", "Original", "No norm")
+"""None: brackets are text. Ignore: they are read, and no weight acts. Original: weights act, and the text encoder's
+output is scaled back to its mean. No norm: weights act, and that is all."""
 AUTOMATIC_VAE = "Automatic"
 NO_VAE = "None"
 DEFAULT_NOISE_SCHEDULE = "Default"
@@ -211,7 +216,7 @@ _MODEL_OPTIONS = (
     Parameter(
         "noise_source", "Random number generator source", "choice", "GPU",
         "Where noise comes from: GPU (the device), CPU, or NV (what an NVIDIA card gives, on any device).",
-        choices=("GPU", "CPU", "NV"), infotext="RNG", flags=("--rng",), option="randn_source", section=_MODEL,
+        choices=NOISE_SOURCES, infotext="RNG", flags=("--rng",), option="randn_source", section=_MODEL,
     ),
     Parameter(
         "vae", "SD VAE", "choice", AUTOMATIC_VAE,
@@ -246,7 +251,7 @@ _MODEL_OPTIONS = (
         "emphasis", "Emphasis mode", "choice", "Original",
         "What (this:1.2) does: Original keeps the prompt's overall strength, No norm does not; Ignore gives no weight,"
         " None takes the brackets as text.",
-        choices=("None", "Ignore", "Original", "No norm"), infotext="Emphasis", option="emphasis", section=_PROMPT,
+        choices=EMPHASIS_MODES, infotext="Emphasis", option="emphasis", section=_PROMPT,
     ),
     Parameter(
         "comma_backtrack", "Prompt word wrap length limit", "integer", 20,

@@ -20,6 +20,7 @@ from modules.engine.loading import load_bundle, load_vae
 from modules.engine.memory import DevicePlan, explaining_out_of_memory
 from modules.engine.text import TextConditioner
 from modules.engine.tiling import set_seamless
+from modules.library.catalog import CheckpointEntry
 from modules.library.files import ModelFiles
 from modules.library.vae_files import VaeFile
 from modules.networks.embeddings import EmbeddingStore
@@ -90,7 +91,7 @@ class ModelShelf:
         model = self._loaded.pop(entry.path, None)
         if model is None:
             self._make_room(beside)
-            model = self._load(entry.path, checkpoint, sink)
+            model = self._load(entry, sink)
         else:
             sink.publish(ModelReady(model.bundle.entry.title, 0.0))
         for other in self._loaded.values():
@@ -98,8 +99,7 @@ class ModelShelf:
         self._loaded[entry.path] = model
         return model
 
-    def _load(self, path: Path, checkpoint: str, sink: RunSink) -> LoadedModel:
-        entry = self.files.checkpoints.find(checkpoint)
+    def _load(self, entry: CheckpointEntry, sink: RunSink) -> LoadedModel:
         started = time.monotonic()
         sink.publish(ModelLoading(entry.title, 0.0, "computing the hash"))
         entry = self.files.checkpoints.hashed(entry)

@@ -162,7 +162,7 @@ class Plan:
         texts = [text for one in passes for text in (one.prompts.prompt, one.prompts.negative_prompt)]
         if not any(uses_emphasis(text) for text in texts):
             idle.add("emphasis")
-        if not any(_editing_differs(text, one.timeline) for one in passes for text in (one.prompts.encoded,)):
+        if not any(_editing_differs(one.prompts.encoded, one.timeline) for one in passes):
             idle.add("old_prompt_editing")
         if self.second is not None:
             idle |= self._idle_in_hires(self.second)

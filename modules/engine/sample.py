@@ -43,7 +43,7 @@ def sample_pass(context: RunContext, batch: BatchPlan, which: SamplingPass, late
     start = _start(walk, drawn, latents, request)
     conditioning = condition(context, loaded, which)
     guidance = context.plan.guidance(which, walk.total_steps * which.calls_a_step)
-    handover = RefinerHandover(context, which) if _refines(request, which) else None
+    handover = RefinerHandover(context, which, levels) if _refines(request, which) else None
     guided = GuidedDenoiser(Model(bundle, levels, conditioning), guidance, context.look_at_cancel, handover)
     with bundle.residency.using(bundle.unet):
         sampled: Tensor = which.sampler.function()(
@@ -62,14 +62,11 @@ def sample_pass(context: RunContext, batch: BatchPlan, which: SamplingPass, late
 def condition(context: RunContext, loaded: LoadedModel, which: SamplingPass) -> Conditioning:
     """Put the networks of a pass into a model, and return its prompts as that model's text encoder sees them."""
     plan = context.plan
-    networks = context.networks_of(which)
-    if which is plan.second and plan.request.hires_first_networks and which is not plan.passes[0]:
-        loaded.set_networks(context.networks_of(plan.first).uses)
-        conditioning = _encoded(context, loaded, which)
-        loaded.set_networks(networks.uses)
-        return conditioning
-    loaded.set_networks(networks.uses)
-    return _encoded(context, loaded, which)
+    read_with = plan.passes[0] if plan.request.hires_first_networks else which
+    loaded.set_networks(context.networks_of(read_with).uses)
+    conditioning = _encoded(context, loaded, which)
+    loaded.set_networks(context.networks_of(which).uses)
+    return conditioning
 
 
 def _encoded(context: RunContext, loaded: LoadedModel, which: SamplingPass) -> Conditioning:
@@ -90,9 +87,11 @@ def _encoded(context: RunContext, loaded: LoadedModel, which: SamplingPass) -> C
 class RefinerHandover:
     """Lets the refiner take over once the noise has fallen far enough, or enough steps are done."""
 
-    def __init__(self, context: RunContext, which: SamplingPass) -> None:
+    def __init__(self, context: RunContext, which: SamplingPass, levels: NoiseLevels) -> None:
+        """Take the noise levels of the model that works until then."""
         self.context = context
         self.which = which
+        self.levels = levels
         self._done = False
 
     def __call__(self, call: int, sigma: float) -> Model | None:
@@ -106,17 +105,15 @@ class RefinerHandover:
         if active is not None and wanted.path == active.bundle.entry.path:
             return None
         refiner = self.context.load_refiner()
-        refiner.bundle.residency.bring(refiner.bundle.unet)
         conditioning = condition(self.context, refiner, self.which)
         refiner.bundle.residency.bring(refiner.bundle.unet)
         return Model(refiner.bundle, levels_of(refiner.bundle, request, self.which), conditioning)
 
     def _share(self, call: int, sigma: float) -> float:
         """Return how much of the way is done: measured on the trained timesteps, as A1111 does since 1.9."""
-        if self.context.plan.request.refiner_by_steps or self.context.active is None:
+        if self.context.plan.request.refiner_by_steps:
             return call / (self.which.steps * self.which.calls_a_step)
-        levels = levels_of(self.context.active.bundle, self.context.plan.request, self.which)
-        nearest = int((levels.sigmas - sigma).abs().argmin())
+        nearest = int((self.levels.sigmas - sigma).abs().argmin())
         return (TRAINED_LAST - nearest) / (TRAINED_LAST + 1)
 
 

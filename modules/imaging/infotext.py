@@ -25,12 +25,14 @@ SAMPLER_OPTIONS = frozenset({
 })  # fmt: skip
 """What only some samplers or schedules heed; an infotext names of these what acted."""
 
-_FACTS = frozenset({"sampler", "scheduler", "seed", "checkpoint", "vae", "hr_checkpoint", "refiner_checkpoint"})
+_FACTS = frozenset({
+    "sampler", "scheduler", "seed", "checkpoint", "vae", "hr_checkpoint", "hr_scheduler", "refiner_checkpoint",
+})  # fmt: skip
 """Parameters whose entries come from what the run found out, not from the request's own words."""
 _ASIDE = frozenset({
     "prompt", "negative_prompt", "steps", "width", "height", "cfg_scale", "subseed", "subseed_strength",
     "seed_resize_from_w", "seed_resize_from_h", "denoising_strength", "clip_skip", "ensd", "noise_source", "tiling",
-    "hr_scale", "hr_resize_x", "hr_resize_y", "hr_upscaler", "hr_second_pass_steps",
+    "hr_scale", "hr_resize_x", "hr_resize_y", "hr_upscaler", "hr_second_pass_steps", "refiner_switch_at",
 })  # fmt: skip
 """Parameters that have a place of their own in the order."""
 _SIZE = re.compile(r"(\d+)\s*x\s*(\d+)")
@@ -127,7 +129,7 @@ def _pairs(request: GenerationRequest, facts: RunFacts) -> Iterator[tuple[str, o
         yield _entry("refiner_checkpoint", facts.refiner)
         yield _entry("refiner_switch_at", request.refiner_switch_at)
     for name, value in written.items():
-        if name not in _ASIDE and name not in ("refiner_switch_at",):
+        if name not in _ASIDE:
             yield _entry(name, value)
     yield from facts.extra.items()
     yield "Version", facts.version
@@ -175,7 +177,6 @@ def _written(request: GenerationRequest, facts: RunFacts) -> dict[str, object]:
         value = getattr(effective, name)
         if value != parameter.default or name in facts.spoken:
             shown[name] = value
-    shown.pop("hr_scheduler", None)
     return shown
 
 

@@ -7,11 +7,12 @@ from collections.abc import Sequence
 
 from modules.cli import REPO_ROOT, AppConfig
 from modules.core.errors import ModelUnavailable
+from modules.core.parameters import AUTOMATIC_VAE, NO_VAE, NOISE_SOURCES
 from modules.imaging.resize import UPSCALERS
 from modules.library.catalog import CheckpointCatalog
 from modules.library.hashing import HashCache
 from modules.library.network_files import EMBEDDING_ENDINGS, LORA_ENDINGS, NetworkFolder
-from modules.library.vae_files import VAE_AUTOMATIC, VAE_NONE, VaeCatalog
+from modules.library.vae_files import VaeCatalog
 from modules.sampling import registry
 from modules.settings.store import SettingsStore
 
@@ -72,11 +73,11 @@ class Choices:
         if list_name == "schedulers":
             return registry.schedule_labels()
         if list_name == "noise_sources":
-            return registry.NOISE_SOURCES
+            return NOISE_SOURCES
         if list_name == "upscalers":
             return UPSCALERS
         if list_name == "vaes":
-            return self._vaes.names() if self._vaes else [VAE_AUTOMATIC, VAE_NONE]
+            return self._vaes.names() if self._vaes else [AUTOMATIC_VAE, NO_VAE]
         return [entry.title for entry in self._catalog.entries() if entry.usable]
 
     def accepts(self, list_name: str, value: str) -> bool:
@@ -87,11 +88,11 @@ class Choices:
             automatic = value.casefold() == registry.AUTOMATIC.casefold()
             return automatic or registry.find_schedule(value) is not None
         if list_name == "noise_sources":
-            return value in registry.NOISE_SOURCES
+            return value in NOISE_SOURCES
         if list_name == "upscalers":
             return value in UPSCALERS
         if list_name == "vaes":
-            return self._vaes.accepts(value) if self._vaes else value in (VAE_AUTOMATIC, VAE_NONE)
+            return self._vaes.accepts(value) if self._vaes else value in (AUTOMATIC_VAE, NO_VAE)
         return not value or self._has_checkpoint(value)
 
     def _has_checkpoint(self, name: str) -> bool:

@@ -8,12 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from modules.core.errors import ModelUnavailable
+from modules.core.parameters import AUTOMATIC_VAE, NO_VAE
 from modules.library.hashing import SHORT_LENGTH, HashCache
 from modules.library.scanning import natural_key, walk_files
 
-VAE_AUTOMATIC = "Automatic"
-VAE_NONE = "None"
-_AUTOMATIC_NAMES = (VAE_AUTOMATIC.casefold(), "auto", "")
+_AUTOMATIC_NAMES = (AUTOMATIC_VAE.casefold(), "auto", "")
 """A1111's old settings files say "auto"; an option that was never set is empty."""
 VAE_ENDINGS = (".safetensors", ".pt", ".ckpt")
 _BESIDE_ENDINGS = (".vae.safetensors", ".vae.pt", ".vae.ckpt")
@@ -58,12 +57,12 @@ class VaeCatalog:
 
     def names(self) -> list[str]:
         """Return what may be chosen, in the order of the list."""
-        return [VAE_AUTOMATIC, VAE_NONE, *(entry.name for entry in self.entries())]
+        return [AUTOMATIC_VAE, NO_VAE, *(entry.name for entry in self.entries())]
 
     def accepts(self, option: str) -> bool:
         """Say whether `option` is a choice or names a VAE that is there."""
         wanted = option.strip().casefold()
-        return wanted in (*_AUTOMATIC_NAMES, VAE_NONE.casefold()) or self._find(wanted) is not None
+        return wanted in (*_AUTOMATIC_NAMES, NO_VAE.casefold()) or self._find(wanted) is not None
 
     def resolve(self, option: str, checkpoint: Path) -> VaeFile | None:
         """Return the VAE that `option` means for the checkpoint at this path, or None for the checkpoint's own.
@@ -72,7 +71,7 @@ class VaeCatalog:
         folder, else none. Raises ModelUnavailable for a name that there is not.
         """
         wanted = option.strip().casefold()
-        if wanted == VAE_NONE.casefold():
+        if wanted == NO_VAE.casefold():
             return None
         if wanted in _AUTOMATIC_NAMES:
             return self._belonging_to(checkpoint)

@@ -6,9 +6,6 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-EMPHASIS_MODES = ("None", "Ignore", "Original", "No norm")
-"""None: brackets are text. Ignore: they are read, and no weight acts. Original: weights act, and the text encoder's
-output is scaled back to its mean. No norm: weights act, and that is all."""
 DEFAULT_EMPHASIS = "Original"
 
 ROUND_FACTOR = 1.1

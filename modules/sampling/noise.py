@@ -17,8 +17,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from modules.core.parameters import NOISE_SOURCES
 from modules.sampling.brownian import BrownianTree
-from modules.sampling.registry import NOISE_SOURCES
 
 ALMOST_PARALLEL = 0.9995
 """From this mean cosine on, two noises are blended in a line and not along an arc."""

@@ -13,8 +13,6 @@ from typing import Any, TypeVar
 
 AUTOMATIC = "Automatic"
 MODEL_SCHEDULE = "Uniform"
-NOISE_SOURCES = ("GPU", "CPU", "NV")
-"""Where noise may come from; `noise.py` says what each means."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modules.prompts.grammar import EMPHASIS_MODES, Fragment, parse_emphasis, uses_emphasis, without_comments
+from modules.core.parameters import EMPHASIS_MODES
+from modules.prompts.grammar import Fragment, parse_emphasis, uses_emphasis, without_comments
 
 
 def weights(prompt: str) -> list[tuple[str, float]]:

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
+from modules.core.parameters import NOISE_SOURCES
 from modules.sampling.noise import BatchNoise, NoiseSeeds, PhiloxGenerator, pasted, slerp
-from modules.sampling.registry import NOISE_SOURCES
 from tests import conformance
 
 CPU = torch.device("cpu")
