@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -9,6 +10,7 @@ from PIL.Image import Image
 from torch import Tensor
 
 from modules.core.errors import GenerationStopped, ImageSkipped
+from modules.core.events import Remark
 from modules.core.parameters import SAME_CHECKPOINT
 from modules.core.ports import CancelToken, RunSink
 from modules.engine.families import ModelBundle
@@ -16,6 +18,8 @@ from modules.engine.models import LoadedModel, ModelShelf
 from modules.engine.networks import ChosenNetworks, choose_networks
 from modules.engine.plan import Plan, SamplingPass
 from modules.prompts.tags import Tag
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
@@ -34,6 +38,9 @@ class RunContext:
     chosen: dict[tuple[Tag, ...], ChosenNetworks] = field(default_factory=dict)
     embeddings: dict[str, str] = field(default_factory=dict)
     """Names and hashes of the embeddings that the prompts had in them."""
+    vae_in_strips: bool = False
+    """Whether the VAE works in strips from the start, and not only when the memory runs out."""
+    used: list[LoadedModel] = field(default_factory=list)
 
     def start(self) -> LoadedModel:
         """Have the request's own checkpoint at work, as every batch begins."""
@@ -42,12 +49,28 @@ class RunContext:
 
     def load(self, checkpoint: str, beside: LoadedModel | None = None) -> LoadedModel:
         """Have a checkpoint at work, prepared for this run; `beside` stays in memory. Raises ModelUnavailable."""
-        request, vaes = self.plan.request, self.shelf.files.vaes
-        model = self.shelf.get(checkpoint, self.sink, beside)
-        model.set_vae(vaes.resolve(request.vae, model.bundle.entry.path) if vaes is not None else None)
+        request, files = self.plan.request, self.shelf.files
+        entry = files.checkpoints.find(checkpoint)
+        vae = files.vaes.resolve(request.vae, entry.path) if files.vaes is not None else None
+        model = self.shelf.get(checkpoint, self.sink, beside, vae)
+        if model not in self.used:
+            self.used.append(model)
+            for text in model.remarks:
+                self._say(text)
+            model.bundle.relief.begin(self._say, self.vae_in_strips)
+        model.set_vae(vae)
         model.set_seamless(request.tiling)
         self.active = model
         return model
+
+    def finish(self) -> None:
+        """Undo what was done for this run alone."""
+        for model in self.used:
+            model.bundle.relief.reset()
+
+    def _say(self, text: str) -> None:
+        logger.warning("%s", text)
+        self.sink.publish(Remark(text))
 
     def load_for_second_pass(self) -> LoadedModel:
         """Have the second pass's checkpoint at work; a refiner of the first pass leaves the field to it."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -170,12 +170,8 @@ class GuidedDenoiser:
             latents = scaled.to(bundle.plan.dtype)
             if channels is not None:
                 latents = torch.cat([latents, channels.expand(batch, -1, -1, -1).to(latents)], dim=1)
-            prediction: Tensor = bundle.unet(
-                torch.cat([latents] * count),
-                torch.cat([timestep] * count),
-                return_dict=False,
-                **told,
-            )[0]
+            given = {"sample": torch.cat([latents] * count), "timestep": torch.cat([timestep] * count), **told}
+            prediction = bundle.relief.sample(lambda: _predicted(bundle, given))
             return prediction.float().view(count, batch, *x.shape[1:])
 
         kind = VelocityDenoiser if bundle.prediction == VELOCITY else EpsilonDenoiser
@@ -193,6 +189,21 @@ class GuidedDenoiser:
                 added = {"text_embeds": _per_picture(pooled, batch), "time_ids": _per_picture(sizes, batch)}
                 self._last_joined["added_cond_kwargs"] = added
         return self._last_joined
+
+
+def _predicted(bundle: ModelBundle, given: Mapping[str, Any]) -> Tensor:
+    """Return what the U-Net answers to its arguments, whose tensors have one row per prompt and picture."""
+    if not bundle.relief.single:
+        prediction: Tensor = bundle.unet(**given, return_dict=False)[0]
+        return prediction
+    rows = range(given["sample"].shape[0])
+    return torch.cat([bundle.unet(**_row(given, row), return_dict=False)[0] for row in rows])
+
+
+def _row(given: Mapping[str, Any], row: int) -> dict[str, Any]:
+    return {
+        name: _row(value, row) if isinstance(value, Mapping) else value[row : row + 1] for name, value in given.items()
+    }
 
 
 def _per_picture(values: Sequence[Tensor], batch: int) -> Tensor:

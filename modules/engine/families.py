@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from diffusers import AutoencoderKL, UNet2DConditionModel
@@ -11,6 +11,7 @@ from torch import Tensor
 from transformers import CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
 
 from modules.engine.memory import DevicePlan, Residency
+from modules.engine.relief import Relief
 from modules.library.catalog import CheckpointEntry
 from modules.library.identify import (
     EPSILON,
@@ -123,8 +124,13 @@ class ModelBundle:
     vae: AutoencoderKL
     texts: tuple[TextPart, ...]
     levels: NoiseLevels
-    residency: Residency
+    relief: Relief
     prediction: str = EPSILON
+
+    @property
+    def residency(self) -> Residency:
+        """What moves the parts to the device and away."""
+        return self.relief.residency
 
     @property
     def latent_scale(self) -> float:
@@ -146,3 +152,8 @@ class RawParts:
     tokenizers: Mapping[str, Path]
     alphas_cumprod: Tensor | None = None
     from_folder: bool = False
+
+    def completed(self, part: str, other: RawParts) -> RawParts:
+        """Return these parts and one more of another checkpoint."""
+        configs, tensors = {**self.configs, part: other.configs[part]}, {**self.tensors, part: other.tensors[part]}
+        return replace(self, configs=configs, tensors=tensors, tokenizers={**other.tokenizers, **self.tokenizers})

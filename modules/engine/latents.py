@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-
 import numpy as np
 import torch
 from PIL import Image
@@ -11,8 +9,7 @@ from torch import Tensor
 
 from modules.core.errors import EaselError
 from modules.engine.families import ModelBundle
-
-logger = logging.getLogger(__name__)
+from modules.engine.strips import StripVae
 
 
 def decode(bundle: ModelBundle, latents: Tensor) -> Image.Image:
@@ -22,12 +19,11 @@ def decode(bundle: ModelBundle, latents: Tensor) -> Image.Image:
     rounded, as A1111 does it. Raises EaselError when the model gives no numbers.
     """
     scaled = latents / bundle.latent_scale
-    with bundle.residency.using(bundle.vae):
+    pixels = _decoded(bundle, scaled)
+    if pixels.isnan().any() and bundle.vae.dtype != torch.float32:
+        bundle.relief.say("The VAE overflowed in half precision; it works in full precision from now on.")
+        bundle.vae.to(torch.float32)
         pixels = _decoded(bundle, scaled)
-        if pixels.isnan().any() and bundle.vae.dtype != torch.float32:
-            logger.warning("The VAE overflows in half precision; it is run in full precision from now on.")
-            bundle.vae.to(torch.float32)
-            pixels = _decoded(bundle, scaled)
     if pixels.isnan().any():
         raise EaselError("The model's numbers overflowed and gave no picture. Start with --no-half.")
     unit = ((pixels[0] + 1) / 2).clamp(0, 1)
@@ -47,14 +43,37 @@ def encode(bundle: ModelBundle, picture: Image.Image) -> Tensor:
 
 def encode_pixels(bundle: ModelBundle, pixels: Tensor) -> Tensor:
     """Return the latents, as `encode` does, of pixels in -1 to 1: (1, 3, height, width)."""
-    with bundle.residency.using(bundle.vae):
-        inside = pixels.to(device=bundle.plan.device, dtype=bundle.vae.dtype)
-        distribution = bundle.vae.encode(inside).latent_dist
-        mean: Tensor = distribution.mean.float()
+    mean = _encoded(bundle, pixels)
+    if mean.isnan().any() and bundle.vae.dtype != torch.float32:
+        bundle.relief.say("The VAE overflowed in half precision; it works in full precision from now on.")
+        bundle.vae.to(torch.float32)
+        mean = _encoded(bundle, pixels)
     return mean * bundle.latent_scale
 
 
+def _encoded(bundle: ModelBundle, pixels: Tensor) -> Tensor:
+    """Return the mean of the VAE's distribution: (1, channels, height/8, width/8), on the device, in float32."""
+    vae = bundle.vae
+
+    def encode_now() -> Tensor:
+        inside = pixels.to(device=vae.device, dtype=vae.dtype)
+        if bundle.relief.in_strips:
+            return StripVae(vae).encode(inside).chunk(2, dim=1)[0]
+        mean: Tensor = vae.encode(inside).latent_dist.mean
+        return mean
+
+    return bundle.relief.transform(vae, encode_now).to(bundle.plan.device, torch.float32)
+
+
 def _decoded(bundle: ModelBundle, scaled: Tensor) -> Tensor:
-    """Return (1, 3, height, width) in float32, -1 to 1."""
-    decoded: Tensor = bundle.vae.decode(scaled.to(bundle.vae.dtype), return_dict=False)[0]
-    return decoded.float()
+    """Return (1, 3, height, width), -1 to 1, on the device, in float32."""
+    vae = bundle.vae
+
+    def decode_now() -> Tensor:
+        inside = scaled.to(device=vae.device, dtype=vae.dtype)
+        if bundle.relief.in_strips:
+            return StripVae(vae).decode(inside)
+        decoded: Tensor = vae.decode(inside, return_dict=False)[0]
+        return decoded
+
+    return bundle.relief.transform(vae, decode_now).to(bundle.plan.device, torch.float32)

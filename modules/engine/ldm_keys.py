@@ -10,9 +10,13 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from accelerate import init_empty_weights
+from diffusers import UNet2DConditionModel
 from torch import Tensor
 
-UNET_PREFIX = "model.diffusion_model."
+from modules.library.unet_layouts import USUAL, UNetLayout
+
+UNET_PREFIX = USUAL.prefix
 VAE_PREFIX = "first_stage_model."
 
 _RESNET = {
@@ -26,14 +30,25 @@ _RESNET = {
 _VAE_ATTENTION = {"norm": "group_norm", "q": "to_q", "k": "to_k", "v": "to_v", "proj_out": "to_out.0"}
 
 
-def unet_tensors(checkpoint: Mapping[str, Tensor], config: Mapping[str, Any]) -> dict[str, Tensor]:
+def unet_tensors(
+    checkpoint: Mapping[str, Tensor], config: Mapping[str, Any], layout: UNetLayout = USUAL
+) -> dict[str, Tensor]:
     """Return the U-Net's tensors of a single file under diffusers' names; `config` is the U-Net's configuration."""
+    inside = {
+        name.removeprefix(layout.prefix): tensor
+        for name, tensor in checkpoint.items()
+        if name.startswith(layout.prefix)
+    }
+    if layout.diffusers:
+        return inside
     blocks = _unet_blocks(config)
-    renamed = {}
-    for name, tensor in checkpoint.items():
-        if name.startswith(UNET_PREFIX):
-            renamed[_unet_name(name.removeprefix(UNET_PREFIX), blocks)] = tensor
-    return renamed
+    if not layout.dotless:
+        return {_unet_name(name, blocks): tensor for name, tensor in inside.items()}
+    with init_empty_weights():
+        wanted = UNet2DConditionModel.from_config(dict(config)).state_dict()
+    layers = original_names(config, {name.rpartition(".")[0] for name in wanted})
+    dotless = {name: f"{layers[name.rpartition('.')[0]]}{name.rpartition('.')[2]}".replace(".", "") for name in wanted}
+    return {name: inside[short] for name, short in dotless.items() if short in inside}
 
 
 def original_names(config: Mapping[str, Any], names: Iterable[str]) -> dict[str, str]:

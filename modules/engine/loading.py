@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
-import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
 from accelerate import init_empty_weights
 from diffusers import AutoencoderKL, UNet2DConditionModel
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 from torch import Tensor
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
 
@@ -27,12 +27,13 @@ from modules.engine.families import (
     TextPart,
     TextSpec,
 )
-from modules.engine.ldm_keys import VAE_PREFIX, plain_text_names, unet_tensors, vae_tensors
+from modules.engine.ldm_keys import UNET_PREFIX, VAE_PREFIX, plain_text_names, unet_tensors, vae_tensors
 from modules.engine.memory import DevicePlan, Residency
 from modules.engine.open_clip_keys import PROJECTION, from_open_clip
+from modules.engine.relief import Relief
+from modules.engine.weights import Progress, Reading, read_tensors
 from modules.library.catalog import CheckpointEntry
 from modules.library.identify import (
-    PICKLE_ENDINGS,
     TEXT_ENCODERS,
     VARIANTS,
     Unusable,
@@ -40,27 +41,36 @@ from modules.library.identify import (
     folder_weights,
     header_of,
 )
-from modules.library.pickles import read_pickled
 from modules.library.reading import UnreadableFile
+from modules.library.unet_layouts import layout_of
 from modules.sampling.denoisers import NoiseLevels, zero_terminal_snr
-
-Progress = Callable[[float, str], None]
-"""Told the share of the work that is done, 0 to 1, and what is being done."""
 
 _READING_SHARE = 0.7
 _ALPHAS = "alphas_cumprod"
-_TELL_EVERY = 50
 
 
-def load_bundle(entry: CheckpointEntry, plan: DevicePlan, progress: Progress) -> ModelBundle:
+@dataclass(frozen=True, slots=True)
+class Lent:
+    """What a checkpoint that lacks components gets from others: components by their lender, and a VAE's own file."""
+
+    parts: Mapping[str, CheckpointEntry] = field(default_factory=dict)
+    vae: Path | None = None
+
+
+NOTHING_LENT = Lent()
+
+
+def load_bundle(entry: CheckpointEntry, plan: DevicePlan, progress: Progress, lent: Lent = NOTHING_LENT) -> ModelBundle:
     """Return the checkpoint in memory, placed as `plan` says. Raises ModelUnavailable with the reason."""
     family = FAMILIES[entry.family]
     try:
-        raw = _read(entry, family, progress)
+        raw = _read(entry, family, [part for part in family.parts if part not in entry.missing], progress)
+        for part, lender in lent.parts.items():
+            raw = raw.completed(part, _read(lender, family, [part], progress))
         progress(_READING_SHARE, "building the U-Net")
         unet = _built(lambda: _from_config(UNet2DConditionModel, raw, "unet"), raw.tensors["unet"], "U-Net", plan.dtype)
         progress(0.85, "building VAE and text encoders")
-        vae = _built(lambda: _from_config(AutoencoderKL, raw, "vae"), raw.tensors["vae"], "VAE", plan.vae_dtype)
+        vae = load_vae(lent.vae, family, plan) if lent.vae is not None else _vae_of(raw, plan)
         texts = tuple(_text_part(raw, spec, plan.dtype) for spec in family.texts)
     except (Unusable, UnreadableFile, SafetensorError, OSError, ValueError, KeyError) as error:
         raise ModelUnavailable(f"The checkpoint {entry.name} cannot be used: {error}.") from error
@@ -70,8 +80,16 @@ def load_bundle(entry: CheckpointEntry, plan: DevicePlan, progress: Progress) ->
             network.to(memory_format=torch.channels_last)
     residency = Residency(plan, (unet, vae, *(text.encoder for text in texts)), streamed=unet)
     prediction = entry.prediction or probed_prediction(unet, residency)
+    relief = Relief(residency, unet)
     progress(1.0, "ready")
-    return ModelBundle(entry, family, plan, unet, vae, texts, _levels(raw, entry), residency, prediction)
+    return ModelBundle(entry, family, plan, unet, vae, texts, _levels(raw, entry), relief, prediction)
+
+
+def _vae_of(raw: RawParts, plan: DevicePlan) -> AutoencoderKL:
+    vae: AutoencoderKL = _built(
+        lambda: _from_config(AutoencoderKL, raw, "vae"), raw.tensors["vae"], "VAE", plan.vae_dtype
+    )
+    return vae
 
 
 def probed_prediction(unet: UNet2DConditionModel, residency: Residency) -> str:
@@ -95,53 +113,64 @@ def probed_prediction(unet: UNet2DConditionModel, residency: Residency) -> str:
 def load_vae(path: Path, family: Family, plan: DevicePlan) -> AutoencoderKL:
     """Return the VAE of a file of its own, in either layout. Raises ModelUnavailable with the reason."""
     try:
-        config = json.loads((family.configs / "vae.json").read_text(encoding="utf-8"))
+        config = _shipped_config(family, "vae")
         raw = read_tensors(path)
         bare = {name if name.startswith(VAE_PREFIX) else VAE_PREFIX + name: tensor for name, tensor in raw.items()}
         tensors = raw if "encoder.conv_norm_out.weight" in raw else vae_tensors(bare, config)
         vae = _built(lambda: AutoencoderKL.from_config(config), tensors, "VAE", plan.vae_dtype)
-    except (SafetensorError, OSError, ValueError, KeyError) as error:
+    except (UnreadableFile, SafetensorError, OSError, ValueError, KeyError) as error:
         raise ModelUnavailable(f"The VAE {path.name} cannot be used: {error}.") from error
     return vae.to(memory_format=torch.channels_last) if plan.channels_last else vae
 
 
-def _read(entry: CheckpointEntry, family: Family, progress: Progress) -> RawParts:
-    return _read_folder(entry.path, family, progress) if entry.path.is_dir() else _read_file(entry, family, progress)
+def _read(entry: CheckpointEntry, family: Family, parts: Sequence[str], progress: Progress) -> RawParts:
+    """Return the named components of a checkpoint."""
+    if entry.path.is_dir():
+        return _read_folder(entry.path, family, parts, progress)
+    return _read_file(entry, family, parts, progress)
 
 
-def _read_folder(folder: Path, family: Family, progress: Progress) -> RawParts:
-    configs = {part: json.loads((folder / part / "config.json").read_text(encoding="utf-8")) for part in family.parts}
+def _read_folder(folder: Path, family: Family, parts: Sequence[str], progress: Progress) -> RawParts:
+    configs = {part: json.loads((folder / part / "config.json").read_text(encoding="utf-8")) for part in parts}
     tensors: dict[str, Mapping[str, Tensor]] = {}
-    share = _READING_SHARE / len(family.parts)
-    for number, part in enumerate(family.parts):
+    whole = Reading(progress, share=_READING_SHARE)
+    for number, part in enumerate(parts):
         pieces = folder_weights(folder, part)
         found: dict[str, Tensor] = {}
         for place, path in enumerate(pieces):
-            found |= _read_tensors(path, progress, share * (number + place / len(pieces)), share / len(pieces))
+            found |= read_tensors(path, whole.piece(number, len(parts)).piece(place, len(pieces)))
         tensors[part] = plain_text_names(found) if part.startswith("text_encoder") else found
-    own = {text.part: folder / text.part.replace("text_encoder", "tokenizer") for text in family.texts}
+    own = {part: folder / part.replace("text_encoder", "tokenizer") for part in parts if part.startswith("text")}
     # All these families read the same words, so a folder that came without its tokenizer works all the same.
     tokenizers = {part: place if (place / "vocab.json").is_file() else TOKENIZER for part, place in own.items()}
     return RawParts(configs, tensors, tokenizers, from_folder=True)
 
 
-def _read_file(entry: CheckpointEntry, family: Family, progress: Progress) -> RawParts:
-    own = components_of(header_of(entry.path)) or {}
-    configs = {
-        part: own.get(part) or json.loads((family.configs / f"{part}.json").read_text(encoding="utf-8"))
-        for part in family.parts
-    }
-    configs["unet"] = {**configs["unet"], "in_channels": _channels(entry)}
-    checkpoint = _read_tensors(entry.path, progress, 0.0, _READING_SHARE)
-    tensors: dict[str, Mapping[str, Tensor]] = {
-        "unet": unet_tensors(checkpoint, configs["unet"]),
-        "vae": vae_tensors(checkpoint, configs["vae"]),
-    }
+def _read_file(entry: CheckpointEntry, family: Family, parts: Sequence[str], progress: Progress) -> RawParts:
+    header = header_of(entry.path)
+    own = components_of(header) or {}
+    configs = {part: own.get(part) or _shipped_config(family, part) for part in parts}
+    layout = layout_of(header.shapes)
+    prefixes = {"vae": VAE_PREFIX, **TEXT_ENCODERS[family.name], "unet": layout.prefix if layout else UNET_PREFIX}
+    reading = Reading(progress, share=_READING_SHARE, prefixes=(*(prefixes[part] for part in parts), _ALPHAS))
+    checkpoint = read_tensors(entry.path, reading)
+    tensors: dict[str, Mapping[str, Tensor]] = {}
+    if layout is not None and "unet" in parts:
+        configs["unet"] = {**configs["unet"], "in_channels": _channels(entry)}
+        tensors["unet"] = unet_tensors(checkpoint, configs["unet"], layout)
+    if "vae" in parts:
+        tensors["vae"] = vae_tensors(checkpoint, configs["vae"])
     for text in family.texts:
-        prefix = TEXT_ENCODERS[family.name][text.part]
-        inside = {name.removeprefix(prefix): tensor for name, tensor in checkpoint.items() if name.startswith(prefix)}
-        tensors[text.part] = from_open_clip(inside) if text.open_clip else plain_text_names(inside)
-    return RawParts(configs, tensors, {text.part: TOKENIZER for text in family.texts}, checkpoint.get(_ALPHAS))
+        if text.part in parts:
+            prefix = prefixes[text.part]
+            inside = {name.removeprefix(prefix): it for name, it in checkpoint.items() if name.startswith(prefix)}
+            tensors[text.part] = from_open_clip(inside) if text.open_clip else plain_text_names(inside)
+    return RawParts(configs, tensors, dict.fromkeys(TEXT_ENCODERS[family.name], TOKENIZER), checkpoint.get(_ALPHAS))
+
+
+def _shipped_config(family: Family, part: str) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads((family.configs / f"{part}.json").read_text(encoding="utf-8"))
+    return content
 
 
 def _channels(entry: CheckpointEntry) -> int:
@@ -166,42 +195,6 @@ def _text_part(raw: RawParts, spec: TextSpec, dtype: torch.dtype) -> TextPart:
     # diffusers' folders of SD 2.x come without the layer that is left out.
     already_cut = raw.from_folder and spec.normed and not spec.clip_skip
     return TextPart(spec, encoder, tokenizer, 0 if already_cut else 1)
-
-
-def read_tensors(path: Path) -> dict[str, Tensor]:
-    """Return all tensors of a file, safetensors or pickled."""
-    return _read_tensors(path, lambda fraction, stage: None, 0.0, 1.0)
-
-
-def _read_tensors(path: Path, progress: Progress, start: float, share: float) -> dict[str, Tensor]:
-    """Return all tensors of the file; progress moves from `start` by `share`."""
-    if path.suffix.lower() in PICKLE_ENDINGS:
-        return _read_pickled_tensors(path, progress, start, share)
-    tensors = {}
-    with safe_open(path, framework="pt", device="cpu") as file:
-        names = list(file.keys())
-        told = start
-        for number, name in enumerate(names, start=1):
-            tensors[name] = file.get_tensor(name)
-            done = start + share * number / len(names)
-            if done - told > 0.02:
-                progress(done, f"reading {path.name}")
-                told = done
-    return tensors
-
-
-def _read_pickled_tensors(path: Path, progress: Progress, start: float, share: float) -> dict[str, Tensor]:
-    """Return all tensors of a `.ckpt` or `.pt` file, reading their numbers alone and running nothing."""
-    stored = read_pickled(path)
-    tensors: dict[str, Tensor] = {}
-    with zipfile.ZipFile(path) as archive:
-        for number, (name, place) in enumerate(stored.tensors.items(), start=1):
-            content = bytearray(archive.read(stored.root + place.member))
-            flat = torch.frombuffer(content, dtype=getattr(torch, place.kind)) if content else torch.empty(0)
-            tensors[name] = flat.as_strided(place.shape, place.strides, place.offset)
-            if number % _TELL_EVERY == 0:
-                progress(start + share * number / len(stored.tensors), f"reading {path.name}")
-    return tensors
 
 
 def _built(build: Callable[[], Any], tensors: Mapping[str, Tensor], label: str, dtype: torch.dtype) -> Any:

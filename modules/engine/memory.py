@@ -1,19 +1,31 @@
-"""On which device, in which precision and for how long the parts of a model are held."""
+"""On which device, in which precision and for how long the parts of a model are held.
+
+What is done when the memory runs out all the same stands in `relief.py`.
+"""
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+import gc
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import torch
 from accelerate import cpu_offload
+from accelerate.hooks import remove_hook_from_module
 from torch import nn
 
 from modules.core.errors import OutOfMemory
 
 MemoryMode = Literal["normal", "medium", "low"]
+
+_MODES: tuple[MemoryMode, ...] = ("normal", "medium", "low")
+_MEMORY_TEXTS = ("out of memory", "not enough memory", "can't allocate memory")
+TOO_LITTLE_MEMORY = (
+    "There is too little memory for this picture. Lower width, height or batch size, or start with --medvram or "
+    "--lowvram."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,53 +78,113 @@ def _device(wishes: DeviceWishes) -> torch.device:
 
 
 class Residency:
-    """Moves the parts of one model to the device when they work and away when another does."""
+    """Moves the parts of one model to the device when they work and away when another does.
+
+    `mode` is the plan's, or a lower one while the device has too little memory.
+    """
 
     def __init__(self, plan: DevicePlan, parts: Sequence[nn.Module], streamed: nn.Module) -> None:
-        """Place `parts` as the plan's mode says; `streamed` is the part that mode "low" streams layer by layer."""
-        self.plan = plan
-        self.parts = tuple(parts)
-        self._streams = streamed if plan.mode == "low" else None
-        self._away = False
-        for part in self.parts:
-            part.to(plan.device if plan.mode == "normal" else "cpu")
-        if self._streams is not None:
-            cpu_offload(self._streams, execution_device=plan.device)
+        """Place `parts` as the plan's mode says; `streamed` is the part that mode "low" streams layer by layer.
 
-    @contextlib.contextmanager
-    def using(self, part: nn.Module) -> Iterator[None]:
-        """Have `part` on the device inside the block."""
-        self.bring(part)
-        yield
+        What does not fit is placed as the next lower mode says.
+        """
+        self.plan = plan
+        self.mode = plan.mode
+        self.parts = tuple(parts)
+        self._streamed = streamed
+        self._streams = False
+        self._away = False
+        self._working: nn.Module | None = None
+        while not succeeds(self._place):
+            if not self.lower():
+                raise OutOfMemory(TOO_LITTLE_MEMORY)
 
     def bring(self, part: nn.Module) -> None:
         """Move `part` to the device; in the modes that save memory, the others away from it."""
-        if self.plan.mode == "normal":
+        if self.mode == "normal":
             if self._away:
                 self._move_all(self.plan.device)
                 self._away = False
-        elif part is not self._streams:
-            for other in self.parts:
-                if other is not part and other is not self._streams:
+        elif part is not self._working and not (part is self._streamed and self._streams):
+            for other in self._movable():
+                if other is not part:
                     other.to("cpu")
             part.to(self.plan.device)
+            self._working = part
 
     def leave(self) -> None:
         """Move everything away from the device: another model works now."""
         if self.plan.device.type != "cpu" and not self._away:
             self._move_all(torch.device("cpu"))
             self._away = True
+            self._working = None
 
     def exchange(self, old: nn.Module, new: nn.Module) -> None:
         """Hold `new` in the place of `old`, which is moved away from the device."""
         self.parts = tuple(new if part is old else part for part in self.parts)
         old.to("cpu")
-        new.to(self.plan.device if self.plan.mode == "normal" and not self._away else "cpu")
+        new.to(self.plan.device if self.mode == "normal" and not self._away else "cpu")
+        self._working = None
+
+    def lower(self) -> bool:
+        """Hold less on the device from now on; returns False when nothing more can be moved away."""
+        if self.plan.device.type == "cpu" or self.mode == _MODES[-1]:
+            return False
+        self.mode = _MODES[_MODES.index(self.mode) + 1]
+        self._place()
+        return True
+
+    def restore(self) -> None:
+        """Hold again what the plan says."""
+        if self.mode != self.plan.mode:
+            self.mode = self.plan.mode
+            self._place()
+
+    def _place(self) -> None:
+        if self._streams and self.mode != "low":
+            remove_hook_from_module(self._streamed, recurse=True)
+            self._streams = False
+        self._away, self._working = False, None
+        self._move_all(self.plan.device if self.mode == "normal" else torch.device("cpu"))
+        if self.mode == "low" and not self._streams:
+            cpu_offload(self._streamed, execution_device=self.plan.device)
+            self._streams = True
+
+    def _movable(self) -> Iterator[nn.Module]:
+        return (part for part in self.parts if not (part is self._streamed and self._streams))
 
     def _move_all(self, device: torch.device) -> None:
-        for part in self.parts:
-            if part is not self._streams:
-                part.to(device)
+        for part in self._movable():
+            part.to(device)
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Say whether an error of torch means that the device or the main memory was too small."""
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return True
+    # Processors and Apple's devices have no class of their own for it.
+    return isinstance(error, RuntimeError) and any(text in str(error).casefold() for text in _MEMORY_TEXTS)
+
+
+def succeeds(work: Callable[[], object]) -> bool:
+    """Do `work` and say whether the memory sufficed; what a failed try held is given back."""
+    try:
+        work()
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
+    else:
+        return True
+    # Outside of the except clause, whose error holds every tensor of the failed call.
+    give_back_memory()
+    return False
+
+
+def give_back_memory() -> None:
+    """Return memory that nothing uses any more to the device."""
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
 
 
 @contextlib.contextmanager
@@ -120,10 +192,8 @@ def explaining_out_of_memory() -> Iterator[None]:
     """Turn the device's own error into one that says what to do, and give back what the failed run held."""
     try:
         yield
-    except torch.OutOfMemoryError as error:
-        if torch.cuda.is_available():
-            torch.cuda.empty_cache()
-        raise OutOfMemory(
-            "The graphics card has too little memory for this picture. Lower width, height or batch size, "
-            "or start with --medvram or --lowvram."
-        ) from error
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
+        give_back_memory()
+        raise OutOfMemory(TOO_LITTLE_MEMORY) from error

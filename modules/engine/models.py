@@ -6,17 +6,18 @@ import gc
 import logging
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
 from diffusers import AutoencoderKL
 
+from modules.core.errors import ModelUnavailable
 from modules.core.events import ModelLoading, ModelReady
 from modules.core.ports import RunSink
 from modules.engine.families import ModelBundle
 from modules.engine.ldm_keys import original_names
-from modules.engine.loading import load_bundle, load_vae
+from modules.engine.loading import Lent, load_bundle, load_vae
 from modules.engine.memory import DevicePlan, explaining_out_of_memory
 from modules.engine.text import TextConditioner
 from modules.engine.tiling import set_seamless
@@ -41,6 +42,8 @@ class LoadedModel:
     seamless: bool = False
     text_networks: tuple[LoraUse, ...] = ()
     other_vaes: dict[Path, AutoencoderKL] = field(default_factory=dict)
+    remarks: tuple[str, ...] = ()
+    """What users should know whenever they use it."""
 
     def set_networks(self, uses: Sequence[LoraUse]) -> None:
         """Have exactly these LoRAs in the weights. Raises NetworkUnavailable; the weights are then as they were."""
@@ -73,47 +76,81 @@ class LoadedModel:
 class ModelShelf:
     """Loads checkpoints and keeps the last ones."""
 
-    def __init__(self, files: ModelFiles, plan: DevicePlan, keep: Callable[[], int] = lambda: 1) -> None:
-        """Take where models are found, where they work, and how many are kept."""
+    def __init__(
+        self,
+        files: ModelFiles,
+        plan: DevicePlan,
+        keep: Callable[[], int] = lambda: 1,
+        keep_in_main_memory: Callable[[], bool] = lambda: True,
+    ) -> None:
+        """Take where models are found, where they work, how many are kept, and whether only one is on the device."""
         self.files = files
         self.plan = plan
         self._keep = keep
+        self._keep_in_main_memory = keep_in_main_memory
         self._loaded: dict[Path, LoadedModel] = {}
         """The one used last stands last."""
         self.embeddings = EmbeddingStore(files.embeddings) if files.embeddings is not None else None
 
-    def get(self, checkpoint: str, sink: RunSink, beside: LoadedModel | None = None) -> LoadedModel:
+    def get(
+        self, checkpoint: str, sink: RunSink, beside: LoadedModel | None = None, vae: VaeFile | None = None
+    ) -> LoadedModel:
         """Return a checkpoint ready to work, loading it if need be; `beside` stays in memory whatever the limit.
 
-        Raises ModelUnavailable, OutOfMemory.
+        `vae` is for checkpoints that come without one. Raises ModelUnavailable, OutOfMemory.
         """
         entry = self.files.checkpoints.find(checkpoint)
         model = self._loaded.pop(entry.path, None)
-        if model is None:
-            self._make_room(beside)
-            model = self._load(entry, sink)
-        else:
+        if model is not None and _same(model.bundle.entry, entry):
             sink.publish(ModelReady(model.bundle.entry.title, 0.0))
-        for other in self._loaded.values():
-            other.bundle.residency.leave()
+        else:
+            model = None
+            self._make_room(beside)
+            model = self._load(entry, sink, self._lent(entry, vae))
+        if self._keep_in_main_memory():
+            for other in self._loaded.values():
+                other.bundle.residency.leave()
         self._loaded[entry.path] = model
         return model
 
-    def _load(self, entry: CheckpointEntry, sink: RunSink) -> LoadedModel:
+    def _lent(self, entry: CheckpointEntry, vae: VaeFile | None) -> Lent:
+        """Return where the components come from that a checkpoint lacks. Raises ModelUnavailable."""
+        lenders: dict[str, CheckpointEntry] = {}
+        for part in entry.missing:
+            if part == "vae" and vae is not None:
+                continue
+            lender = next((other for other in self.files.checkpoints.entries() if _lends(other, entry, part)), None)
+            if lender is None:
+                name, family = _in_words(part), entry.family
+                also = f", or a VAE named {entry.model_name}.vae.safetensors beside it" if part == "vae" else ""
+                raise ModelUnavailable(
+                    f"The checkpoint {entry.name} cannot be used: it holds no {name}. It needs another {family} "
+                    f"checkpoint that can lend its own{also}."
+                )
+            lenders[part] = lender
+        return Lent(lenders, vae.path if vae is not None and "vae" in entry.missing else None)
+
+    def _load(self, entry: CheckpointEntry, sink: RunSink, lent: Lent) -> LoadedModel:
         started = time.monotonic()
         sink.publish(ModelLoading(entry.title, 0.0, "computing the hash"))
         entry = self.files.checkpoints.hashed(entry)
+
+        def progress(fraction: float, stage: str) -> None:
+            sink.publish(ModelLoading(entry.title, fraction, stage))
+
         with explaining_out_of_memory():
-            bundle = load_bundle(
-                entry, self.plan, lambda fraction, stage: sink.publish(ModelLoading(entry.title, fraction, stage))
-            )
+            bundle = load_bundle(entry, self.plan, progress, lent)
         seconds = time.monotonic() - started
         logger.info("Checkpoint %s loaded in %.1f s.", entry.title, seconds)
         sink.publish(ModelReady(entry.title, seconds))
         encoders = {text.spec.network_prefix: text.encoder for text in bundle.texts}
         names = original_names(bundle.unet.config, (name for name, _ in bundle.unet.named_modules()))
         patcher = NetworkPatcher(bundle.unet, encoders, other_names=names)
-        return LoadedModel(bundle, TextConditioner(bundle, self.embeddings), patcher, bundle.vae)
+        remarks = tuple(
+            f"{entry.name} holds no {_in_words(part)}: that of {lender.name} is used."
+            for part, lender in lent.parts.items()
+        )
+        return LoadedModel(bundle, TextConditioner(bundle, self.embeddings), patcher, bundle.vae, remarks=remarks)
 
     def _make_room(self, beside: LoadedModel | None) -> None:
         """Forget the checkpoints used longest ago, so that one more is within the limit."""
@@ -125,3 +162,18 @@ class ModelShelf:
         gc.collect()
         if self.plan.device.type == "cuda":
             torch.cuda.empty_cache()
+
+
+def _same(loaded: CheckpointEntry, listed: CheckpointEntry) -> bool:
+    """Say whether a model in memory is what the catalog says now, which the user may have corrected."""
+    return replace(loaded, sha256=listed.sha256) == listed
+
+
+def _lends(other: CheckpointEntry, entry: CheckpointEntry, part: str) -> bool:
+    """Say whether `other` can give `entry` a component."""
+    fits = other.usable and other.family == entry.family and other.standard and entry.standard
+    return fits and part not in other.missing
+
+
+def _in_words(part: str) -> str:
+    return {"vae": "VAE", "text_encoder_2": "second text encoder"}.get(part, part.replace("_", " "))

@@ -18,7 +18,7 @@ from torch import Tensor
 from modules.core.errors import EaselError, ModelUnavailable
 from modules.engine.families import Family, ModelBundle
 from modules.engine.latents import decode
-from modules.engine.loading import read_tensors
+from modules.engine.weights import read_tensors
 
 CHEAP, TINY, FULL = "Approx cheap", "TAESD", "Full"
 TINY_STEM = {False: "taesd_decoder", True: "taesdxl_decoder"}

@@ -45,15 +45,14 @@ def sample_pass(context: RunContext, batch: BatchPlan, which: SamplingPass, late
     guidance = context.plan.guidance(which, walk.total_steps * which.calls_a_step)
     handover = RefinerHandover(context, which, levels) if _refines(request, which) else None
     guided = GuidedDenoiser(Model(bundle, levels, conditioning), guidance, context.look_at_cancel, handover)
-    with bundle.residency.using(bundle.unet):
-        sampled: Tensor = which.sampler.function()(
-            LcmDenoiser(guided, levels) if isinstance(levels, LcmLevels) else guided,
-            start,
-            walk.sigmas,
-            noise=_noise(request, batch, start, drawn, walk, which),
-            on_step=_watcher(context, batch, which, guided),
-            **context.plan.solver_options(which.sampler),
-        )
+    sampled: Tensor = which.sampler.function()(
+        LcmDenoiser(guided, levels) if isinstance(levels, LcmLevels) else guided,
+        start,
+        walk.sigmas,
+        noise=_noise(request, batch, start, drawn, walk, which),
+        on_step=_watcher(context, batch, which, guided),
+        **context.plan.solver_options(which.sampler),
+    )
     context.plan.acted |= guided.acted
     context.look_at_cancel()
     return sampled
@@ -106,7 +105,6 @@ class RefinerHandover:
             return None
         refiner = self.context.load_refiner()
         conditioning = condition(self.context, refiner, self.which)
-        refiner.bundle.residency.bring(refiner.bundle.unet)
         return Model(refiner.bundle, levels_of(refiner.bundle, request, self.which), conditioning)
 
     def _share(self, call: int, sigma: float) -> float:

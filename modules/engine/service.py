@@ -47,8 +47,9 @@ def no_pictures(digest: str) -> Image.Image:
 class EngineSettings:
     """What the engine is built with.
 
-    `wishes`: the device's part; `keep_models`: how many checkpoints stay in memory; `pictures`: those that were handed
-    in; `preview_kind`: how previews are made, see `preview.py`; `preview_folders`: where tiny decoders lie.
+    `wishes`: the device's part; `keep_models`: how many checkpoints stay in memory; `keep_in_main_memory`: all but one
+    of them off the device; `vae_in_strips`: always, not only when the memory runs out; `pictures`: those that were
+    handed in; `preview_kind`: how previews are made, see `preview.py`; `preview_folders`: where tiny decoders lie.
     """
 
     wishes: DeviceWishes = field(default_factory=DeviceWishes)
@@ -56,6 +57,8 @@ class EngineSettings:
     pictures: PictureSource = no_pictures
     preview_kind: Callable[[], str] = lambda: CHEAP
     preview_folders: tuple[Path, ...] = ()
+    vae_in_strips: Callable[[], bool] = lambda: False
+    keep_in_main_memory: Callable[[], bool] = lambda: True
 
 
 class DiffusionEngine:
@@ -64,7 +67,7 @@ class DiffusionEngine:
     def __init__(self, files: ModelFiles, settings: EngineSettings | None = None) -> None:
         self.settings = settings or EngineSettings()
         self.plan: DevicePlan = plan_device(self.settings.wishes)
-        self.shelf = ModelShelf(files, self.plan, self.settings.keep_models)
+        self.shelf = ModelShelf(files, self.plan, self.settings.keep_models, self.settings.keep_in_main_memory)
         self._previewer = Previewer(self.settings.preview_folders)
         tokenizer = CLIPTokenizer.from_pretrained(CONFIGS / "clip_tokenizer")
         self._vocabulary = vocabulary_of(tokenizer, self._embedding_names)
@@ -75,8 +78,12 @@ class DiffusionEngine:
     ) -> GenerationResult:
         """Make the pictures of `request`; see `core.ports.Engine.generate`."""
         context = RunContext(_checked_plan(request), self.shelf, sink, cancel, self._preview)
-        with explaining_out_of_memory():
-            return Run(context, self.settings.pictures, done).make_images()
+        context.vae_in_strips = self.settings.vae_in_strips()
+        try:
+            with explaining_out_of_memory():
+                return Run(context, self.settings.pictures, done).make_images()
+        finally:
+            context.finish()
 
     def preload(self, checkpoint: str, sink: RunSink) -> None:
         """Load a checkpoint now; see `core.ports.Engine.preload`."""
@@ -130,6 +137,8 @@ def create_engine(
             settings,
             keep_models=lambda: int(option("sd_checkpoints_limit")),
             preview_kind=lambda: str(option("show_progress_type")),
+            vae_in_strips=lambda: bool(option("vae_in_strips")),
+            keep_in_main_memory=lambda: bool(option("sd_checkpoints_keep_in_cpu")),
         )
     return DiffusionEngine(files, settings)
 

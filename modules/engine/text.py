@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import zip_longest
 from typing import Any
 
@@ -141,10 +142,8 @@ class TextConditioner:
     def _encoded(self, prompt: str, rules: TextRules, timeline: Timeline) -> EncodedPrompt:
         stages = prompt_schedule(prompt, timeline)
         texts = [stage.text for stage in stages]
-        read = []
-        for reader in self.readers:
-            with self.bundle.residency.using(reader.text.encoder):
-                read.append(reader.read(texts, rules))
+        relief = self.bundle.relief
+        read = [relief.read(reader.text.encoder, partial(reader.read, texts, rules)) for reader in self.readers]
         dtype = self.bundle.plan.dtype
         contexts = torch.cat([one.contexts for one in read], dim=-1).to(dtype)
         pooled = next((one.pooled.to(dtype) for one in read if one.pooled is not None), None)

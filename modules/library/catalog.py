@@ -16,12 +16,14 @@ from modules.library.identify import (
     CHECKPOINT_PICKLES,
     EPSILON,
     SD1_NATIVE_SIZE,
+    Correction,
     Identity,
     Unusable,
     folder_weights,
     identify_file,
     identify_folder,
 )
+from modules.library.model_notes import YES, read_notes
 from modules.library.scanning import natural_key, walk_folders
 
 STARTER_NAME = "starter"
@@ -36,7 +38,8 @@ class CheckpointEntry:
     """One checkpoint, usable or not.
 
     `name` is the path below its folder with forward slashes; `title` is what the list shows, "name [hash]" once the
-    hash is known; `reason` says in plain words why an entry is not usable; `native_size` is in pixels.
+    hash is known; `reason` says in plain words why an entry is not usable; `native_size` is in pixels. The other facts
+    are those of `Identity`, as the user may have corrected them.
     """
 
     name: str
@@ -48,6 +51,8 @@ class CheckpointEntry:
     variant: str = BASE
     prediction: str | None = EPSILON
     zero_snr: bool = False
+    missing: tuple[str, ...] = ()
+    standard: bool = True
     sha256: str | None = None
 
     @property
@@ -157,7 +162,7 @@ class CheckpointCatalog:
     def _entry(self, path: Path, folder: Path) -> CheckpointEntry:
         name = path.relative_to(folder).as_posix()
         try:
-            identity = _identify(path)
+            identity = _identify(path, _correction(path))
         except Unusable as error:
             logger.info("Checkpoint %s cannot be used: %s", name, error)
             return CheckpointEntry(name, path, usable=False, reason=str(error))
@@ -173,10 +178,14 @@ def _without_ending(name: str) -> str:
     return name
 
 
-def _identify(path: Path) -> Identity:
-    if path.is_dir():
-        return identify_folder(path)
-    return identify_file(path)
+def _identify(path: Path, known: Correction) -> Identity:
+    return identify_folder(path, known) if path.is_dir() else identify_file(path, known)
+
+
+def _correction(path: Path) -> Correction:
+    """Return what the user has noted about what the checkpoint is."""
+    notes = read_notes(path)
+    return Correction(notes.family, notes.prediction, notes.zero_snr == YES if notes.zero_snr else None)
 
 
 def _candidates(folder: Path) -> Iterator[Path]:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from modules.library.pickles import read_pickled
 from modules.library.reading import Header, UnreadableFile, read_header
+from modules.library.unet_layouts import UNetLayout, layout_of
 
 SD1_FAMILY = "sd1"
 SD2_FAMILY = "sd2"
@@ -42,8 +43,6 @@ COMPONENTS_KEY = "easel.components"
 """Metadata key under which a single file may bring its components' configurations (JSON) when they are not the
 family's own."""
 
-_UNET = "model.diffusion_model."
-_UNET_INPUT = _UNET + "input_blocks.0.0.weight"
 _VAE = "first_stage_model."
 _VAE_FACTOR = 8
 _KERNEL_DIMENSIONS = 4
@@ -62,6 +61,8 @@ _FOREIGN_MARKS = (
     ("emb_params", "this is an embedding, not a checkpoint"),
     ("encoder.conv_in.", "this is a VAE, not a checkpoint"),
     ("decoder.conv_in.", "this is a VAE, not a checkpoint"),
+    ("control_model.", "this is a ControlNet, not a checkpoint"),
+    ("controlnet_cond_embedding.", "this is a ControlNet, not a checkpoint"),
 )
 _PIPELINES = frozenset({
     "StableDiffusionPipeline", "StableDiffusionInpaintPipeline", "StableDiffusionInstructPix2PixPipeline",
@@ -81,7 +82,8 @@ class Identity:
 
     `native_size`: edge in pixels of the pictures that it was trained on. `variant`: what it takes besides latents.
     `prediction`: "epsilon" or "v_prediction"; None where names and shapes do not tell, as with SD 2.x, whose U-Net has
-    to be asked. `zero_snr`: it was trained down to no signal at all.
+    to be asked. `zero_snr`: it was trained down to no signal at all. `missing`: the components that the file lacks.
+    `standard`: its components are of its family's sizes.
     """
 
     family: str
@@ -89,19 +91,38 @@ class Identity:
     variant: str = BASE
     prediction: str | None = EPSILON
     zero_snr: bool = False
+    missing: tuple[str, ...] = ()
+    standard: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Correction:
+    """What a user knows better than names and shapes tell; "" and None leave a fact as it was found."""
+
+    family: str = ""
+    prediction: str = ""
+    zero_snr: bool | None = None
+
+    def applied(self, found: Identity) -> Identity:
+        """Return `found` with what is known better of its noise levels."""
+        zero_snr = found.zero_snr if self.zero_snr is None else self.zero_snr
+        return replace(found, prediction=self.prediction or found.prediction, zero_snr=zero_snr)
+
+
+AS_FOUND = Correction()
 
 
 class Unusable(Exception):
     """The file or folder cannot be used as a checkpoint; the text says why in plain words."""
 
 
-def identify_file(path: Path) -> Identity:
+def identify_file(path: Path, known: Correction = AS_FOUND) -> Identity:
     """Return what the single file at `path` is. Raises Unusable."""
     try:
         header = header_of(path)
     except UnreadableFile as error:
         raise Unusable(str(error)) from error
-    return identify_header(header)
+    return identify_header(header, known)
 
 
 def header_of(path: Path) -> Header:
@@ -109,28 +130,35 @@ def header_of(path: Path) -> Header:
     return read_pickled(path).header() if path.suffix.lower() in PICKLE_ENDINGS else read_header(path)
 
 
-def identify_header(header: Header) -> Identity:
+def identify_header(header: Header, known: Correction = AS_FOUND) -> Identity:
     """Return what a single file with these tensors is. Raises Unusable."""
     for prefix, reason in _FOREIGN_MARKS:
         if any(name.startswith(prefix) for name in header.shapes):
             raise Unusable(reason)
-    channels = header.shapes.get(_UNET_INPUT)
-    if channels is None:
+    layout = layout_of(header.shapes)
+    if layout is None:
         raise Unusable("it holds no Stable Diffusion U-Net")
+    channels = layout.channels(header.shapes)
     if len(channels) != _KERNEL_DIMENSIONS or channels[1] not in VARIANTS:
         raise Unusable(f"its U-Net takes {channels}, which no known family does")
-    family = _family_of(header)
-    parts = {"VAE": _VAE, **{part.replace("_", " "): prefix for part, prefix in TEXT_ENCODERS[family].items()}}
-    for part, prefix in parts.items():
-        if not any(name.startswith(prefix) for name in header.shapes):
-            raise Unusable(f"it holds no {part}")
+    family = known.family or _family_of(header, layout)
     configuration = components_of(header)
-    width = _context_width(header)
+    width = layout.context_width(header.shapes)
     if not configuration and CONTEXT_WIDTHS.get(width) != family:
-        raise Unusable(f"its U-Net reads {width} numbers per token, which does not fit its text encoder")
+        why = f"is none of {family}, as which it was noted" if known.family else "does not fit its text encoder"
+        raise Unusable(f"its U-Net reads {width} numbers per token, which {why}")
     size = _native_size(configuration["unet"], family) if configuration else NATIVE_SIZES[family]
     prediction, zero_snr = _prediction_of(header, family)
-    return Identity(family, size, VARIANTS[channels[1]], prediction, zero_snr)
+    found = Identity(
+        family, size, VARIANTS[channels[1]], prediction, zero_snr, _missing(header, family), configuration is None
+    )
+    return known.applied(found)
+
+
+def _missing(header: Header, family: str) -> tuple[str, ...]:
+    """Return the components of the family that the file lacks."""
+    parts = {"vae": _VAE, **TEXT_ENCODERS[family]}
+    return tuple(part for part, prefix in parts.items() if not any(name.startswith(prefix) for name in header.shapes))
 
 
 def components_of(header: Header) -> dict[str, dict[str, Any]] | None:
@@ -148,14 +176,14 @@ def components_of(header: Header) -> dict[str, dict[str, Any]] | None:
     return components
 
 
-def identify_folder(folder: Path) -> Identity:
+def identify_folder(folder: Path, known: Correction = AS_FOUND) -> Identity:
     """Return what the diffusers folder is. Raises Unusable."""
     index = _json(folder / "model_index.json")
     pipeline = index.get("_class_name")
     if pipeline not in _PIPELINES:
         raise Unusable(f"it is made for {pipeline}, which is not supported yet")
     unet = _json(folder / "unet" / "config.json")
-    family = _family_of_folder(folder, unet)
+    family = known.family or _family_of_folder(folder, unet)
     channels = unet.get("in_channels", 4)
     if channels not in VARIANTS:
         raise Unusable(f"its U-Net takes {channels} channels, which no known family does")
@@ -170,7 +198,9 @@ def identify_folder(folder: Path) -> Identity:
     facts = _json(scheduler) if scheduler.is_file() else {}
     prediction = str(facts.get("prediction_type", EPSILON))
     zero_snr = bool(facts.get("rescale_betas_zero_snr", False))
-    return Identity(family, _native_size(unet, family), VARIANTS[channels], prediction, zero_snr)
+    standard = CONTEXT_WIDTHS.get(unet.get("cross_attention_dim") or 0) == family
+    size = _native_size(unet, family)
+    return known.applied(Identity(family, size, VARIANTS[channels], prediction, zero_snr, (), standard))
 
 
 def parts_of(family: str) -> tuple[str, ...]:
@@ -202,14 +232,14 @@ def _pieces(index: Path) -> list[Path]:
     return pieces
 
 
-def _family_of(header: Header) -> str:
+def _family_of(header: Header, layout: UNetLayout) -> str:
     """Return the family by the text encoders that are there, else by what the U-Net reads."""
     names = header.shapes
     for family in (SDXL_FAMILY, SDXL_REFINER_FAMILY, SD2_FAMILY, SD1_FAMILY):
         prefixes = TEXT_ENCODERS[family].values()
         if all(any(name.startswith(prefix) for name in names) for prefix in prefixes):
             return family
-    width = _context_width(header)
+    width = layout.context_width(names)
     if width not in CONTEXT_WIDTHS:
         known = ", ".join(str(each) for each in CONTEXT_WIDTHS)
         raise Unusable(f"its U-Net reads {width} numbers per token; known are {known}")
@@ -250,10 +280,3 @@ def _json(path: Path) -> dict[str, Any]:
 def _native_size(unet: Mapping[str, Any], family: str) -> int:
     size = unet.get("sample_size")
     return size * _VAE_FACTOR if isinstance(size, int) and size > 0 else NATIVE_SIZES[family]
-
-
-def _context_width(header: Header) -> int:
-    for name, shape in header.shapes.items():
-        if name.startswith(_UNET) and name.endswith("attn2.to_k.weight") and len(shape) > 1:
-            return shape[1]
-    return 0

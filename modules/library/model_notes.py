@@ -15,7 +15,7 @@ from typing import Any
 from modules.core.errors import FieldProblem, InvalidRequest, StorageFailed
 from modules.core.parameter import FieldError
 from modules.core.parameters import PARAMETERS
-from modules.library.identify import EPSILON, NATIVE_SIZES, VARIANTS, VELOCITY
+from modules.library.identify import EPSILON, NATIVE_SIZES, VELOCITY
 from modules.library.writing import write_whole
 
 SD_VERSIONS = ("SD1", "SD2", "SDXL", "Unknown")
@@ -24,6 +24,7 @@ HEAVIEST = 2.0
 """The largest preferred weight; 0 means that there is none."""
 DEFAULT_FIELDS = ("sampler", "scheduler", "steps", "cfg_scale", "width", "height", "clip_skip")
 """The parameters that a checkpoint may have defaults for."""
+YES, NO = "yes", "no"
 LONGEST_NOTE = 100_000
 """Characters."""
 
@@ -32,12 +33,12 @@ _KEYS: Mapping[str, str] = {
     "description": "description", "notes": "notes", "activation_text": "activation text",
     "preferred_weight": "preferred weight", "negative_text": "negative text", "sd_version": "sd version", "vae": "vae",
 }  # fmt: skip
-_OWN_KEYS = ("family", "variant", "prediction", "defaults")
+_OWN_KEYS = ("family", "prediction", "zero_snr", "defaults")
 _CHOICES: Mapping[str, tuple[str, ...]] = {
     "sd_version": ("", *SD_VERSIONS),
     "family": ("", *NATIVE_SIZES),
-    "variant": ("", *VARIANTS.values()),
     "prediction": ("", EPSILON, VELOCITY),
+    "zero_snr": ("", YES, NO),
 }
 
 logger = logging.getLogger(__name__)
@@ -48,8 +49,8 @@ class ModelNotes:
     """What is noted of one model; empty texts and 0 stand for nothing.
 
     `activation_text`, `negative_text`: what a LoRA wants to have in the prompts; `preferred_weight`: 0 to 2.
-    `vae`: the file that a checkpoint is to be used with. `family`, `variant`, `prediction`: what a checkpoint is, where
-    its file was misread. `defaults`: values of the `DEFAULT_FIELDS` for the form when the checkpoint is chosen.
+    `vae`: the file that a checkpoint is to be used with. `family`, `prediction`, `zero_snr` ("yes" or "no"): what a
+    checkpoint is, where its file was misread. `defaults`: values of the `DEFAULT_FIELDS` for the form.
     """
 
     description: str = ""
@@ -60,8 +61,8 @@ class ModelNotes:
     sd_version: str = ""
     vae: str = ""
     family: str = ""
-    variant: str = ""
     prediction: str = ""
+    zero_snr: str = ""
     defaults: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -90,7 +91,8 @@ def write_notes(model: Path, changes: Mapping[str, object]) -> ModelNotes:
 
     A file that is no table of notes is not overwritten: it may be something else that the user needs.
     """
-    checked, problems = {}, []
+    checked: dict[str, Any] = {}
+    problems: list[FieldProblem] = []
     for name, value in changes.items():
         try:
             checked[name] = _checked(name, value)
@@ -155,7 +157,8 @@ def _weight(value: object) -> float:
 def _defaults(value: object) -> dict[str, Any]:
     if not isinstance(value, Mapping):
         raise _problem("defaults", value, "a table of values by field")
-    parsed, problems = {}, []
+    parsed: dict[str, Any] = {}
+    problems: list[FieldProblem] = []
     for name, given in value.items():
         if name not in DEFAULT_FIELDS:
             problems.append(FieldProblem(str(name), str(name), repr(given), f"one of {', '.join(DEFAULT_FIELDS)}"))

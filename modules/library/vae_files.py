@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,12 +11,15 @@ from pathlib import Path
 from modules.core.errors import ModelUnavailable
 from modules.core.parameters import AUTOMATIC_VAE, NO_VAE
 from modules.library.hashing import SHORT_LENGTH, HashCache
+from modules.library.model_notes import read_notes
 from modules.library.scanning import natural_key, walk_files
 
 _AUTOMATIC_NAMES = (AUTOMATIC_VAE.casefold(), "auto", "")
 """A1111's old settings files say "auto"; an option that was never set is empty."""
 VAE_ENDINGS = (".safetensors", ".pt", ".ckpt")
 _BESIDE_ENDINGS = (".vae.safetensors", ".vae.pt", ".vae.ckpt")
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,14 +71,15 @@ class VaeCatalog:
     def resolve(self, option: str, checkpoint: Path) -> VaeFile | None:
         """Return the VAE that `option` means for the checkpoint at this path, or None for the checkpoint's own.
 
-        "Automatic" means <checkpoint>.vae.safetensors, .pt or .ckpt beside it, else the VAE of the same name in a VAE
-        folder, else none. Raises ModelUnavailable for a name that there is not.
+        "Automatic" means the one that the user has noted for the checkpoint, else <checkpoint>.vae.safetensors, .pt or
+        .ckpt beside it, else the VAE of the same name in a VAE folder, else none. Raises ModelUnavailable for a name
+        that there is not.
         """
         wanted = option.strip().casefold()
         if wanted == NO_VAE.casefold():
             return None
         if wanted in _AUTOMATIC_NAMES:
-            return self._belonging_to(checkpoint)
+            return self._preferred(checkpoint)
         entry = self._find(wanted)
         if entry is None:
             raise ModelUnavailable(f"There is no VAE named {option!r}. VAEs found: {', '.join(self.names())}.")
@@ -93,6 +98,15 @@ class VaeCatalog:
         exactly = (entry for entry in entries if entry.name.casefold() == wanted)
         loosely = (entry for entry in entries if wanted in (entry.stem.casefold(), entry.path.stem.casefold()))
         return next(exactly, None) or next(loosely, None)
+
+    def _preferred(self, checkpoint: Path) -> VaeFile | None:
+        noted = read_notes(checkpoint).vae.strip().casefold()
+        if noted == NO_VAE.casefold():
+            return None
+        found = self._find(noted) if noted not in _AUTOMATIC_NAMES else None
+        if found is None and noted not in _AUTOMATIC_NAMES:
+            logger.warning("The VAE %r that is noted for %s is not there.", noted, checkpoint.name)
+        return found or self._belonging_to(checkpoint)
 
     def _belonging_to(self, checkpoint: Path) -> VaeFile | None:
         stem = checkpoint.name if checkpoint.is_dir() else checkpoint.stem

@@ -17,13 +17,13 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
 
-from modules.engine import loading
 from modules.engine.families import FAMILIES, VELOCITY
 from modules.engine.ldm_keys import original_names, plain_text_names, unet_tensors, vae_tensors
 from modules.engine.loading import probed_prediction
 from modules.engine.memory import DeviceWishes
 from modules.engine.open_clip_keys import from_open_clip
 from modules.engine.service import DiffusionEngine, EngineSettings
+from modules.engine.weights import read_tensors
 from modules.library.catalog import CheckpointCatalog
 from modules.library.choices import LORA_ENDINGS
 from modules.library.files import ModelFiles
@@ -214,9 +214,7 @@ def test_a_file_of_every_variant_makes_pictures(
     family: str, channels: int, tmp_path: Path, request_of: MakeRequest
 ) -> None:
     layout = TINY[family]
-    write_tiny(
-        tmp_path / "model.safetensors", family, replace(layout, unet=replace(layout.unet, in_channels=channels))
-    )
+    write_tiny(tmp_path / "model.safetensors", family, replace(layout, unet=replace(layout.unet, in_channels=channels)))
     assert picture(engine_for(tmp_path), request_of).shape == (64, 64, 3)
 
 
@@ -288,7 +286,7 @@ def test_a_pickled_file_gives_the_same_tensors_as_a_safetensors_file(tmp_path: P
     with safe_open(tmp_path / "model.safetensors", "pt") as file:
         tensors = {name: file.get_tensor(name) for name in set(file.keys())}
     torch.save({"state_dict": tensors, "global_step": 1}, tmp_path / "pickled.ckpt")
-    read = loading._read_tensors(tmp_path / "pickled.ckpt", lambda fraction, stage: None, 0.0, 1.0)
+    read = read_tensors(tmp_path / "pickled.ckpt")
     assert all(torch.equal(read[name], tensor) for name, tensor in tensors.items())
     assert set(read) == set(tensors)
 

@@ -45,9 +45,7 @@ def test_the_same_request_gives_the_same_bytes(engine: DiffusionEngine, request_
     assert first.images[0].infotext == second.images[0].infotext
 
 
-def test_prompt_negative_prompt_seed_and_cfg_scale_all_matter(
-    engine: DiffusionEngine, request_of: MakeRequest
-) -> None:
+def test_prompt_negative_prompt_seed_and_cfg_scale_all_matter(engine: DiffusionEngine, request_of: MakeRequest) -> None:
     pictures = set()
     for values in ({}, {"prompt": "a cat"}, {"negative_prompt": "red"}, {"seed": 6}, {"cfg_scale": 3}, {"clip_skip": 2},
                    {"scheduler": "Karras"}, {"prompt": "a (red:1.5) apple"}, {"noise_source": "NV"}):  # fmt: skip

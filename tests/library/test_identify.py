@@ -3,7 +3,14 @@ from pathlib import Path
 
 import pytest
 
-from modules.library.identify import COMPONENTS_KEY, Identity, Unusable, identify_folder, identify_header
+from modules.library.identify import (
+    COMPONENTS_KEY,
+    Correction,
+    Identity,
+    Unusable,
+    identify_folder,
+    identify_header,
+)
 from modules.library.reading import Header
 
 UNET_INPUT = "model.diffusion_model.input_blocks.0.0.weight"
@@ -27,7 +34,7 @@ def test_stable_diffusion_1_is_known_by_its_names_and_context_width() -> None:
 def test_a_file_may_bring_the_configurations_of_smaller_components() -> None:
     components = {"unet": {"sample_size": 16}, "vae": {}, "text_encoder": {}}
     header = Header(SD1 | {CROSS: (64, 80)}, {COMPONENTS_KEY: json.dumps(components)})
-    assert identify_header(header) == Identity("sd1", 128)
+    assert identify_header(header) == Identity("sd1", 128, standard=False)
 
 
 @pytest.mark.parametrize(
@@ -40,8 +47,7 @@ def test_a_file_may_bring_the_configurations_of_smaller_components() -> None:
         (SD1 | {"joint_blocks.0.x": (1,)}, "SD 3"),
         ({"lora_unet_down_blocks_0.lora_up.weight": (4, 4)}, "LoRA"),
         ({"decoder.conv_in.weight": (4, 4)}, "VAE, not a checkpoint"),
-        (without("first_stage_model."), "no VAE"),
-        (without("cond_stage_model."), "no text encoder"),
+        ({"control_model.input_blocks.0.0.weight": (4, 4)}, "ControlNet"),
     ],
 )
 def test_anything_else_is_refused_with_the_reason(shapes: dict[str, tuple[int, ...]], reason: str) -> None:
@@ -55,7 +61,7 @@ def test_broken_configurations_in_a_file_are_named() -> None:
 
 
 def test_the_starter_model_is_a_usable_folder(starter_model: Path) -> None:
-    assert identify_folder(starter_model) == Identity("sd1", 128)
+    assert identify_folder(starter_model) == Identity("sd1", 128, standard=False)
 
 
 def test_a_folder_of_another_pipeline_is_refused(tmp_path: Path) -> None:
@@ -68,3 +74,40 @@ def test_a_folder_without_its_parts_names_the_missing_file(tmp_path: Path) -> No
     (tmp_path / "model_index.json").write_text('{"_class_name": "StableDiffusionPipeline"}')
     with pytest.raises(Unusable, match=r"unet/config\.json is missing"):
         identify_folder(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("prefix", "missing"), [("first_stage_model.", ("vae",)), ("cond_stage_model.", ("text_encoder",))]
+)
+def test_a_file_may_lack_vae_or_text_encoder(prefix: str, missing: tuple[str, ...]) -> None:
+    assert identify_header(Header(without(prefix), {})) == Identity("sd1", 512, missing=missing)
+
+
+@pytest.mark.parametrize(
+    "shapes",
+    [
+        {
+            "input_blocks.0.0.weight": (320, 9, 3, 3),
+            "input_blocks.1.1.transformer_blocks.0.attn2.to_k.weight": (1, 2048),
+        },
+        {
+            "conv_in.weight": (320, 9, 3, 3),
+            "down_blocks.1.attentions.0.transformer_blocks.0.attn2.to_k.weight": (1, 2048),
+        },
+        {
+            "model_ema.diffusion_modelinput_blocks00weight": (320, 9, 3, 3),
+            "model_ema.diffusion_modelinput_blocks41transformer_blocks0attn2to_kweight": (1, 2048),
+        },
+    ],
+)
+def test_a_u_net_alone_is_known_by_every_way_of_naming_it(shapes: dict[str, tuple[int, ...]]) -> None:
+    identity = identify_header(Header(shapes, {}))
+    assert identity == Identity("sdxl", 1024, variant="inpainting", missing=("vae", "text_encoder", "text_encoder_2"))
+
+
+def test_what_the_user_knows_better_counts() -> None:
+    known = Correction(prediction="v_prediction", zero_snr=True)
+    found = identify_header(Header(SD1, {}), known)
+    assert (found.family, found.prediction, found.zero_snr) == ("sd1", "v_prediction", True)
+    with pytest.raises(Unusable, match="768 numbers per token, which is none of sdxl, as which it was noted"):
+        identify_header(Header(SD1, {}), Correction(family="sdxl"))
