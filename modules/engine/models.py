@@ -171,7 +171,7 @@ def _same(loaded: CheckpointEntry, listed: CheckpointEntry) -> bool:
 
 def _lends(other: CheckpointEntry, entry: CheckpointEntry, part: str) -> bool:
     """Say whether `other` can give `entry` a component."""
-    fits = other.usable and other.family == entry.family and other.standard and entry.standard
+    fits = other.usable and (other.family, other.sizes) == (entry.family, entry.sizes)
     return fits and part not in other.missing
 
 

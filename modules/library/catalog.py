@@ -52,7 +52,7 @@ class CheckpointEntry:
     prediction: str | None = EPSILON
     zero_snr: bool = False
     missing: tuple[str, ...] = ()
-    standard: bool = True
+    sizes: str = ""
     sha256: str | None = None
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -83,7 +84,7 @@ class Identity:
     `native_size`: edge in pixels of the pictures that it was trained on. `variant`: what it takes besides latents.
     `prediction`: "epsilon" or "v_prediction"; None where names and shapes do not tell, as with SD 2.x, whose U-Net has
     to be asked. `zero_snr`: it was trained down to no signal at all. `missing`: the components that the file lacks.
-    `standard`: its components are of its family's sizes.
+    `sizes`: "" where its components are of its family's sizes, else a text that only models of the same sizes share.
     """
 
     family: str
@@ -92,7 +93,7 @@ class Identity:
     prediction: str | None = EPSILON
     zero_snr: bool = False
     missing: tuple[str, ...] = ()
-    standard: bool = True
+    sizes: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,9 +150,8 @@ def identify_header(header: Header, known: Correction = AS_FOUND) -> Identity:
         raise Unusable(f"its U-Net reads {width} numbers per token, which {why}")
     size = _native_size(configuration["unet"], family) if configuration else NATIVE_SIZES[family]
     prediction, zero_snr = _prediction_of(header, family)
-    found = Identity(
-        family, size, VARIANTS[channels[1]], prediction, zero_snr, _missing(header, family), configuration is None
-    )
+    sizes = hashlib.sha256(header.metadata[COMPONENTS_KEY].encode()).hexdigest() if configuration else ""
+    found = Identity(family, size, VARIANTS[channels[1]], prediction, zero_snr, _missing(header, family), sizes)
     return known.applied(found)
 
 
@@ -198,9 +198,9 @@ def identify_folder(folder: Path, known: Correction = AS_FOUND) -> Identity:
     facts = _json(scheduler) if scheduler.is_file() else {}
     prediction = str(facts.get("prediction_type", EPSILON))
     zero_snr = bool(facts.get("rescale_betas_zero_snr", False))
-    standard = CONTEXT_WIDTHS.get(unet.get("cross_attention_dim") or 0) == family
+    sizes = "" if CONTEXT_WIDTHS.get(unet.get("cross_attention_dim") or 0) == family else str(folder)
     size = _native_size(unet, family)
-    return known.applied(Identity(family, size, VARIANTS[channels], prediction, zero_snr, (), standard))
+    return known.applied(Identity(family, size, VARIANTS[channels], prediction, zero_snr, (), sizes))
 
 
 def parts_of(family: str) -> tuple[str, ...]:

@@ -34,7 +34,9 @@ def test_stable_diffusion_1_is_known_by_its_names_and_context_width() -> None:
 def test_a_file_may_bring_the_configurations_of_smaller_components() -> None:
     components = {"unet": {"sample_size": 16}, "vae": {}, "text_encoder": {}}
     header = Header(SD1 | {CROSS: (64, 80)}, {COMPONENTS_KEY: json.dumps(components)})
-    assert identify_header(header) == Identity("sd1", 128, standard=False)
+    identity = identify_header(header)
+    assert (identity.family, identity.native_size) == ("sd1", 128)
+    assert identity.sizes == identify_header(header).sizes != identify_header(Header(SD1, {})).sizes
 
 
 @pytest.mark.parametrize(
@@ -61,7 +63,7 @@ def test_broken_configurations_in_a_file_are_named() -> None:
 
 
 def test_the_starter_model_is_a_usable_folder(starter_model: Path) -> None:
-    assert identify_folder(starter_model) == Identity("sd1", 128, standard=False)
+    assert identify_folder(starter_model) == Identity("sd1", 128, sizes=str(starter_model))
 
 
 def test_a_folder_of_another_pipeline_is_refused(tmp_path: Path) -> None:
