@@ -42,6 +42,11 @@ class DevicePlan:
     mode: MemoryMode = "normal"
 
     @property
+    def has_own_memory(self) -> bool:
+        """Say whether moving something to main memory makes room on the device."""
+        return self.device.type != "cpu"
+
+    @property
     def channels_last(self) -> bool:
         """Convolutions in half precision are faster with channels last; in full precision on a CPU they gain too."""
         return self.device.type in ("cuda", "cpu")
@@ -114,7 +119,7 @@ class Residency:
 
     def leave(self) -> None:
         """Move everything away from the device: another model works now."""
-        if self.plan.device.type != "cpu" and not self._away:
+        if self.plan.has_own_memory and not self._away:
             self._move_all(torch.device("cpu"))
             self._away = True
             self._working = None
@@ -128,7 +133,7 @@ class Residency:
 
     def lower(self) -> bool:
         """Hold less on the device from now on; returns False when nothing more can be moved away."""
-        if self.plan.device.type == "cpu" or self.mode == _MODES[-1]:
+        if not self.plan.has_own_memory or self.mode == _MODES[-1]:
             return False
         self.mode = _MODES[_MODES.index(self.mode) + 1]
         self._place()
