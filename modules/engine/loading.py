@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +47,7 @@ from modules.library.unet_layouts import layout_of
 from modules.sampling.denoisers import NoiseLevels, zero_terminal_snr
 
 _READING_SHARE = 0.7
+_CONVOLUTION_DIMENSIONS = 4
 _ALPHAS = "alphas_cumprod"
 
 
@@ -68,17 +70,18 @@ def load_bundle(entry: CheckpointEntry, plan: DevicePlan, progress: Progress, le
         for part, lender in lent.parts.items():
             raw = raw.completed(part, _read(lender, family, [part], progress))
         progress(_READING_SHARE, "building the U-Net")
-        unet = _built(lambda: _from_config(UNet2DConditionModel, raw, "unet"), raw.tensors["unet"], "U-Net", plan.dtype)
+        kind = _Kind(plan.dtype, _arranged_early(plan))
+        unet = _built(lambda: _from_config(UNet2DConditionModel, raw, "unet"), raw.tensors["unet"], "U-Net", kind)
         progress(0.85, "building VAE and text encoders")
         vae = load_vae(lent.vae, family, plan) if lent.vae is not None else _vae_of(raw, plan)
         texts = tuple(_text_part(raw, spec, plan.dtype) for spec in family.texts)
     except (Unusable, UnreadableFile, SafetensorError, OSError, ValueError, KeyError) as error:
         raise ModelUnavailable(f"The checkpoint {entry.name} cannot be used: {error}.") from error
     progress(0.95, "moving to the device")
-    if plan.channels_last:
+    residency = Residency(plan, (unet, vae, *(text.encoder for text in texts)), streamed=unet)
+    if plan.channels_last and not _arranged_early(plan):
         for network in (unet, vae):
             network.to(memory_format=torch.channels_last)
-    residency = Residency(plan, (unet, vae, *(text.encoder for text in texts)), streamed=unet)
     prediction = entry.prediction or probed_prediction(unet, residency)
     relief = Relief(residency, unet)
     progress(1.0, "ready")
@@ -86,10 +89,14 @@ def load_bundle(entry: CheckpointEntry, plan: DevicePlan, progress: Progress, le
 
 
 def _vae_of(raw: RawParts, plan: DevicePlan) -> AutoencoderKL:
-    vae: AutoencoderKL = _built(
-        lambda: _from_config(AutoencoderKL, raw, "vae"), raw.tensors["vae"], "VAE", plan.vae_dtype
-    )
+    kind = _Kind(plan.vae_dtype, _arranged_early(plan))
+    vae: AutoencoderKL = _built(lambda: _from_config(AutoencoderKL, raw, "vae"), raw.tensors["vae"], "VAE", kind)
     return vae
+
+
+def _arranged_early(plan: DevicePlan) -> bool:
+    """Say whether weights get their channels last in main memory: a graphics card that holds them all is faster."""
+    return plan.channels_last and not (plan.has_own_memory and plan.mode == "normal")
 
 
 def probed_prediction(unet: UNet2DConditionModel, residency: Residency) -> str:
@@ -117,10 +124,12 @@ def load_vae(path: Path, family: Family, plan: DevicePlan) -> AutoencoderKL:
         raw = read_tensors(path)
         bare = {name if name.startswith(VAE_PREFIX) else VAE_PREFIX + name: tensor for name, tensor in raw.items()}
         tensors = raw if "encoder.conv_norm_out.weight" in raw else vae_tensors(bare, config)
-        vae = _built(lambda: AutoencoderKL.from_config(config), tensors, "VAE", plan.vae_dtype)
+        vae: AutoencoderKL = _built(
+            lambda: AutoencoderKL.from_config(config), tensors, "VAE", _Kind(plan.vae_dtype, _arranged_early(plan))
+        )
     except (UnreadableFile, SafetensorError, OSError, ValueError, KeyError) as error:
         raise ModelUnavailable(f"The VAE {path.name} cannot be used: {error}.") from error
-    return vae.to(memory_format=torch.channels_last) if plan.channels_last else vae
+    return vae
 
 
 def _read(entry: CheckpointEntry, family: Family, parts: Sequence[str], progress: Progress) -> RawParts:
@@ -190,15 +199,35 @@ def _text_part(raw: RawParts, spec: TextSpec, dtype: torch.dtype) -> TextPart:
     wrapped = kind is CLIPTextModelWithProjection
     if wrapped:
         tensors = {name if name == PROJECTION else f"text_model.{name}": tensor for name, tensor in tensors.items()}
-    encoder = _built(lambda: kind(CLIPTextConfig(**config)), tensors, spec.part.replace("_", " "), dtype)
-    tokenizer = CLIPTokenizer.from_pretrained(raw.tokenizers[spec.part], local_files_only=True)
+    encoder = _built(lambda: kind(CLIPTextConfig(**config)), tensors, spec.part.replace("_", " "), _Kind(dtype))
+    tokenizer = _tokenizer(raw.tokenizers[spec.part])
     # diffusers' folders of SD 2.x come without the layer that is left out.
     already_cut = raw.from_folder and spec.normed and not spec.clip_skip
     return TextPart(spec, encoder, tokenizer, 0 if already_cut else 1)
 
 
-def _built(build: Callable[[], Any], tensors: Mapping[str, Tensor], label: str, dtype: torch.dtype) -> Any:
-    """Return what `build` returns, with `tensors` as its weights in precision `dtype`. Raises ValueError.
+@lru_cache(maxsize=4)
+def _tokenizer(folder: Path) -> CLIPTokenizer:
+    """Return the tokenizer of a folder; nearly all models share one, which takes longer to read than to use."""
+    tokenizer: CLIPTokenizer = CLIPTokenizer.from_pretrained(folder, local_files_only=True)
+    return tokenizer
+
+
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    """How weights are kept: their precision, and whether those of convolutions have their channels last."""
+
+    dtype: torch.dtype
+    channels_last: bool = False
+
+    def of(self, tensor: Tensor) -> Tensor:
+        """Return the tensor so, in one pass over its numbers."""
+        convolution = self.channels_last and tensor.dim() == _CONVOLUTION_DIMENSIONS
+        return tensor.to(self.dtype, memory_format=torch.channels_last if convolution else torch.preserve_format)
+
+
+def _built(build: Callable[[], Any], tensors: Mapping[str, Tensor], label: str, kind: _Kind) -> Any:
+    """Return what `build` returns, with `tensors` as its weights, kept as `kind` says. Raises ValueError.
 
     The network is built without memory for its own weights. Its buffers are real: they are no part of the file.
     """
@@ -212,7 +241,7 @@ def _built(build: Callable[[], Any], tensors: Mapping[str, Tensor], label: str, 
         if parameter.shape != tensors[name].shape:
             found, wanted = tuple(tensors[name].shape), tuple(parameter.shape)
             raise ValueError(f"its {label} has a tensor {name} of shape {found} where {wanted} is needed")
-    network.load_state_dict({name: tensors[name].to(dtype) for name in own}, assign=True)
+    network.load_state_dict({name: kind.of(tensors[name]) for name in own}, assign=True)
     return network.requires_grad_(False).eval()
 
 
