@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import re
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
@@ -37,7 +37,8 @@ logger = logging.getLogger(__name__)
 class CheckpointEntry:
     """One checkpoint, usable or not.
 
-    `name` is the path below its folder with forward slashes; `title` is what the list shows, "name [hash]" once the
+    `name` is the path below its folder with forward slashes, and with its folder before it where another file has the
+    same; `title` is what the list shows, "name [hash]" once the
     hash is known; `reason` says in plain words why an entry is not usable; `native_size` is in pixels. The other facts
     are those of `Identity`, as the user may have corrected them.
     """
@@ -141,12 +142,9 @@ class CheckpointCatalog:
         return known
 
     def _exactly(self, wanted: str) -> CheckpointEntry | None:
-        for entry in self.entries():
-            names = {entry.title, entry.name, entry.path.name, entry.model_name, _without_ending(entry.name)}
-            names |= {entry.sha256 or entry.name, entry.short_hash or entry.name}
-            if wanted in (known.casefold() for known in names):
-                return entry
-        return None
+        entries = self.entries()
+        whole = (entry for entry in entries if wanted in (entry.title.casefold(), entry.name.casefold()))
+        return next(whole, None) or next((entry for entry in entries if wanted in _other_names(entry)), None)
 
     def _partly(self, wanted: str) -> CheckpointEntry | None:
         matching = [entry for entry in self.entries() if wanted and wanted in entry.title.casefold()]
@@ -154,13 +152,16 @@ class CheckpointCatalog:
 
     def _scan(self) -> list[CheckpointEntry]:
         found: dict[Path, CheckpointEntry] = {}
+        taken: set[str] = set()
         for folder in self.folders:
             for path in _candidates(folder):
-                found.setdefault(path.resolve(), self._entry(path, folder))
+                if path.resolve() not in found:
+                    name = _distinct(path.relative_to(folder).as_posix(), folder, taken)
+                    found[path.resolve()] = self._entry(path, name)
+                    taken.add(name.casefold())
         return sorted(found.values(), key=_order)
 
-    def _entry(self, path: Path, folder: Path) -> CheckpointEntry:
-        name = path.relative_to(folder).as_posix()
+    def _entry(self, path: Path, name: str) -> CheckpointEntry:
         try:
             identity = _identify(path, _correction(path))
         except Unusable as error:
@@ -169,6 +170,21 @@ class CheckpointCatalog:
         facts = {each.name: getattr(identity, each.name) for each in fields(identity)}
         entry = CheckpointEntry(name, path, usable=True, **facts)
         return replace(entry, sha256=self.hashes.known(entry.weights))
+
+
+def _other_names(entry: CheckpointEntry) -> set[str]:
+    """Return by what else an entry is known, in lower case."""
+    names = (entry.path.name, entry.model_name, _without_ending(entry.name), entry.sha256, entry.short_hash)
+    return {name.casefold() for name in names if name}
+
+
+def _distinct(name: str, folder: Path, taken: Container[str]) -> str:
+    """Return the name, with as many of the folder's own parts before it as keep it apart from others."""
+    for parent in (folder, *folder.parents):
+        if name.casefold() not in taken:
+            break
+        name = f"{parent.name}/{name}"
+    return name
 
 
 def _without_ending(name: str) -> str:

@@ -16,12 +16,13 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-from modules.library.reading import Header, UnreadableFile
+from modules.library.reading import Header, UnreadableFile, foreign_reason
 
 LARGEST_DESCRIPTION = 200_000_000
 """Bytes of `data.pkl`; that of a checkpoint has some hundred thousand."""
 _STATE_KEYS = ("state_dict", "model")
 _DEEPEST = 4
+_START_BYTES = 32
 _STORAGES: Mapping[str, str] = {
     "FloatStorage": "float32", "HalfStorage": "float16", "BFloat16Storage": "bfloat16", "DoubleStorage": "float64",
     "LongStorage": "int64", "IntStorage": "int32", "ShortStorage": "int16", "CharStorage": "int8",
@@ -161,11 +162,14 @@ def _collect(content: object, prefix: str, found: dict[str, StoredTensor], depth
 def _not_an_archive(path: Path) -> str:
     try:
         with path.open("rb") as file:
-            start = file.read(2)
+            start = file.read(_START_BYTES)
     except OSError as error:
         return f"the file cannot be read: {error.strerror or error}"
     if not start:
         return "the file is empty"
-    if start == b"PK":
+    foreign = foreign_reason(start)
+    if foreign is not None:
+        return foreign
+    if start.startswith(b"PK"):
         return "the file is cut off (an unfinished download?)"
     return "it is of the kind that torch wrote before version 1.6, which is not read; convert it to .safetensors"

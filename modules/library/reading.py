@@ -16,6 +16,13 @@ from typing import Any
 LONGEST_HEADER = 100_000_000
 """Bytes; the format's own limit."""
 _LENGTH_BYTES = 8
+_START_BYTES = 32
+_FOREIGN_STARTS = (
+    (b"gguf", "this is a GGUF file, which is not supported"),
+    (b"version https://git-lfs", "this is only the note that Git LFS leaves in a file's place; fetch the file itself"),
+    (b"<!doctype", "this is a web page, not a model; the download most likely wanted a sign-in"),
+    (b"<html", "this is a web page, not a model; the download most likely wanted a sign-in"),
+)
 _BEGINS_WITH_METADATA = re.compile(r'\s*\{\s*"__metadata__"\s*:\s*')
 
 
@@ -53,15 +60,27 @@ def read_metadata(path: Path) -> Mapping[str, str]:
         raise UnreadableFile("this is not a safetensors file") from error
 
 
+def foreign_reason(start: bytes) -> str | None:
+    """Return what a file is that begins so, where that is well known and no model of ours; else None."""
+    text = start.lstrip(b"\xef\xbb\xbf \r\n\t").lower()
+    if len(start) >= _LENGTH_BYTES and not start.strip(b"\0"):
+        return "it begins with nothing but zeros (an unfinished download?)"
+    return next((reason for mark, reason in _FOREIGN_STARTS if text.startswith(mark)), None)
+
+
 def _read(path: Path) -> tuple[bytes, int]:
     """Return the header's bytes, and how many bytes follow them."""
     try:
         size = path.stat().st_size
         with path.open("rb") as file:
-            start = file.read(_LENGTH_BYTES)
+            start = file.read(_START_BYTES)
+            foreign = foreign_reason(start)
+            if foreign is not None:
+                raise UnreadableFile(foreign)
             if len(start) < _LENGTH_BYTES:
                 raise UnreadableFile("the file is empty" if size == 0 else "the file is cut off")
-            (length,) = struct.unpack("<Q", start)
+            file.seek(_LENGTH_BYTES)
+            (length,) = struct.unpack("<Q", start[:_LENGTH_BYTES])
             if length > LONGEST_HEADER or length < 2:
                 raise UnreadableFile("this is not a safetensors file")
             if _LENGTH_BYTES + length > size:

@@ -95,7 +95,7 @@ def test_a_missing_checkpoint_is_answered_with_those_that_exist(tmp_path: Path) 
     [
         ("cut.safetensors", b"\x00", "cut off"),
         ("old.ckpt", b"PK\x03\x04", "the file is cut off"),
-        ("page.safetensors", b"<!DOCTYPE html><html>", "not a safetensors file"),
+        ("page.safetensors", b"<!DOCTYPE html><html>", "web page"),
     ],
 )
 def test_a_broken_file_is_listed_as_unusable_with_the_reason(
