@@ -12,7 +12,7 @@ from torch import Tensor
 from modules.engine.families import VELOCITY, ModelBundle
 from modules.engine.text import Condition, EncodedPrompt
 from modules.sampling.denoisers import EpsilonDenoiser, NoiseLevels, VelocityDenoiser
-from modules.sampling.guidance import classifier_free, rescaled_x0, skips_unconditional
+from modules.sampling.guidance import classifier_free, guidance_embedding, rescaled_x0, skips_unconditional
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +128,7 @@ class GuidedDenoiser:
     def _negative(self, sigma: float) -> Condition | None:
         """Return what the unconditional prediction attends to, or None where this call does without."""
         negative, rules = self.model.conditioning.negative, self.guidance
-        if negative is None:
+        if negative is None or self.model.bundle.told_guidance:
             return None
         if rules.needs_unconditional:
             return negative.at(self.calls)
@@ -171,6 +171,9 @@ class GuidedDenoiser:
             if channels is not None:
                 latents = torch.cat([latents, channels.expand(batch, -1, -1, -1).to(latents)], dim=1)
             given = {"sample": torch.cat([latents] * count), "timestep": torch.cat([timestep] * count), **told}
+            if bundle.told_guidance:
+                scale = guidance_embedding(self.guidance.scale, bundle.told_guidance)
+                given["timestep_cond"] = scale.to(latents).expand(count * batch, -1)
             prediction = bundle.relief.sample(lambda: _predicted(bundle, given))
             return prediction.float().view(count, batch, *x.shape[1:])
 

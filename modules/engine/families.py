@@ -137,6 +137,11 @@ class ModelBundle:
         """The factor between the VAE's latents and those of unit variance that the U-Net works on."""
         return float(self.vae.config.scaling_factor)
 
+    @property
+    def told_guidance(self) -> int:
+        """How many numbers the U-Net is told of the CFG scale, 0 for those that need a negative prompt instead."""
+        return int(self.unet.config.get("time_cond_proj_dim") or 0)
+
     def latent_shape(self, width: int, height: int) -> tuple[int, int, int]:
         """Return (channels, rows, columns) of the latents of a picture of `width` x `height` pixels."""
         factor = self.family.vae_factor

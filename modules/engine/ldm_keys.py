@@ -17,6 +17,8 @@ from torch import Tensor
 from modules.library.unet_layouts import USUAL, UNetLayout
 
 UNET_PREFIX = USUAL.prefix
+GUIDANCE_NAMES = ("time_embed.cond_proj.weight", "time_embedding.cond_proj.weight")
+"""The weight through which some U-Nets are told the CFG scale, (width, numbers), in either layout."""
 VAE_PREFIX = "first_stage_model."
 
 _RESNET = {
@@ -97,6 +99,7 @@ def _unet_blocks(config: Mapping[str, Any]) -> dict[str, str]:
     blocks = {
         "time_embed.0": "time_embedding.linear_1",
         "time_embed.2": "time_embedding.linear_2",
+        "time_embed.cond_proj": "time_embedding.cond_proj",
         "label_emb.0.0": "add_embedding.linear_1",
         "label_emb.0.2": "add_embedding.linear_2",
         "input_blocks.0.0": "conv_in",

@@ -28,7 +28,7 @@ from modules.engine.families import (
     TextPart,
     TextSpec,
 )
-from modules.engine.ldm_keys import UNET_PREFIX, VAE_PREFIX, plain_text_names, unet_tensors, vae_tensors
+from modules.engine.ldm_keys import GUIDANCE_NAMES, UNET_PREFIX, VAE_PREFIX, plain_text_names, unet_tensors, vae_tensors
 from modules.engine.memory import DevicePlan, Residency
 from modules.engine.open_clip_keys import PROJECTION, from_open_clip
 from modules.engine.relief import Relief
@@ -42,8 +42,8 @@ from modules.library.identify import (
     folder_weights,
     header_of,
 )
-from modules.library.reading import UnreadableFile
-from modules.library.unet_layouts import layout_of
+from modules.library.reading import Header, UnreadableFile
+from modules.library.unet_layouts import UNetLayout, layout_of
 from modules.sampling.denoisers import NoiseLevels, zero_terminal_snr
 
 _READING_SHARE = 0.7
@@ -165,7 +165,7 @@ def _read_file(entry: CheckpointEntry, family: Family, parts: Sequence[str], pro
     checkpoint = read_tensors(entry.path, reading)
     tensors: dict[str, Mapping[str, Tensor]] = {}
     if layout is not None and "unet" in parts:
-        configs["unet"] = {**configs["unet"], "in_channels": _channels(entry)}
+        configs["unet"] = {**configs["unet"], "in_channels": _channels(entry)} | _told_guidance(header, layout)
         tensors["unet"] = unet_tensors(checkpoint, configs["unet"], layout)
     if "vae" in parts:
         tensors["vae"] = vae_tensors(checkpoint, configs["vae"])
@@ -175,6 +175,12 @@ def _read_file(entry: CheckpointEntry, family: Family, parts: Sequence[str], pro
             inside = {name.removeprefix(prefix): it for name, it in checkpoint.items() if name.startswith(prefix)}
             tensors[text.part] = from_open_clip(inside) if text.open_clip else plain_text_names(inside)
     return RawParts(configs, tensors, dict.fromkeys(TEXT_ENCODERS[family.name], TOKENIZER), checkpoint.get(_ALPHAS))
+
+
+def _told_guidance(header: Header, layout: UNetLayout) -> dict[str, int]:
+    """Return what a U-Net's configuration says of the CFG scale that it is told, nothing for those that are not."""
+    names = [name for each in GUIDANCE_NAMES if (name := layout.prefix + each) in header.shapes]
+    return {"time_cond_proj_dim": header.shapes[names[0]][1]} if names else {}
 
 
 def _shipped_config(family: Family, part: str) -> dict[str, Any]:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
+import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 
@@ -54,3 +57,14 @@ def skips_unconditional(
     if skip_early != 0 and call / max(total_calls, 1) <= skip_early:
         return True
     return (call % 2 == 1 or ngms_all) and ngms > 0 and sigma < ngms
+
+
+def guidance_embedding(scale: float, width: int) -> Tensor:
+    """Return the CFG scale as models read it that were distilled to need no negative prompt: (1, width), float32.
+
+    Latent consistency models, https://arxiv.org/abs/2310.04378, section 4.3: sines and cosines of 1000 (scale - 1).
+    """
+    half = width // 2
+    frequencies = torch.exp(torch.arange(half, dtype=torch.float32) * (-math.log(10_000) / (half - 1)))
+    angles = 1000 * (scale - 1) * frequencies
+    return F.pad(torch.cat([angles.sin(), angles.cos()]), (0, width % 2)).unsqueeze(0)

@@ -151,6 +151,21 @@ def test_what_nobody_can_lend_is_named(prefix: str, name: str, tmp_path: Path, r
         made(engine_for(tmp_path), request_of, "changed")
 
 
+@pytest.mark.parametrize("family", ["sd1", "sdxl"])
+def test_a_distilled_u_net_is_told_the_cfg_scale_and_needs_no_negative_prompt(
+    family: str, tmp_path: Path, request_of: MakeRequest
+) -> None:
+    def told(tensors: Tensors) -> Tensors:
+        weight = torch.randn(32, 256, generator=torch.Generator().manual_seed(2))
+        return tensors | {f"{UNET}time_embed.cond_proj.weight": weight}
+
+    rewrite(tmp_path, family, told)
+    engine = engine_for(tmp_path)
+    plain = picture(engine, request_of, cfg_scale=2)
+    assert (picture(engine, request_of, cfg_scale=8) != plain).any()
+    assert (picture(engine, request_of, cfg_scale=2, negative_prompt="a cat") == plain).all()
+
+
 def test_a_missing_tensor_is_named(tmp_path: Path, request_of: MakeRequest) -> None:
     rewrite(tmp_path, "sd1", without(f"{UNET}middle_block.1.norm"))
     with pytest.raises(ModelUnavailable, match=r"its U-Net lacks 2 tensors, the first of them mid_block"):

@@ -1,7 +1,14 @@
 import pytest
 import torch
+from diffusers import LatentConsistencyModelPipeline
 
-from modules.sampling.guidance import classifier_free, rescaled, rescaled_x0, skips_unconditional
+from modules.sampling.guidance import (
+    classifier_free,
+    guidance_embedding,
+    rescaled,
+    rescaled_x0,
+    skips_unconditional,
+)
 
 
 def pictures(seed: int) -> torch.Tensor:
@@ -70,3 +77,9 @@ def test_the_negative_prompt_is_left_out_early_or_at_low_noise(
     call: int, sigma: float, skip_early: float, ngms: float, ngms_all: bool, skipped: bool
 ) -> None:
     assert skips_unconditional(call, 20, sigma, skip_early, ngms, ngms_all) is skipped
+
+
+@pytest.mark.parametrize("width", [256, 7])
+def test_a_told_cfg_scale_is_written_as_diffusers_writes_it(width: int) -> None:
+    theirs = LatentConsistencyModelPipeline.get_guidance_scale_embedding(None, torch.tensor([3.5 - 1]), width)
+    assert torch.allclose(guidance_embedding(3.5, width), theirs, atol=1e-6)
