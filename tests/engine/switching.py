@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 from modules.engine.memory import DeviceWishes
+from modules.engine.models import ShelfRules
 from modules.engine.service import DiffusionEngine, EngineSettings
 from modules.library.catalog import CheckpointCatalog
 from modules.library.files import ModelFiles
@@ -27,7 +28,9 @@ def resident() -> float:
 
 def main(folder: Path, kept: int) -> None:
     catalog = CheckpointCatalog([folder], HashCache(folder / "hashes.json"))
-    engine = DiffusionEngine(ModelFiles(catalog), EngineSettings(DeviceWishes(use_cpu=True), keep_models=lambda: kept))
+    engine = DiffusionEngine(
+        ModelFiles(catalog), EngineSettings(DeviceWishes(use_cpu=True), shelf=ShelfRules(keep=lambda: kept))
+    )
     found = []
     for number in range(SWITCHES + 2):
         engine.preload(f"model{number % 2}", Watcher())
