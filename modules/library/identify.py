@@ -70,11 +70,9 @@ _PIPELINES = frozenset({
     "StableDiffusionDepth2ImgPipeline", "StableDiffusionImg2ImgPipeline", "LatentConsistencyModelPipeline",
     "StableDiffusionXLPipeline", "StableDiffusionXLImg2ImgPipeline", "StableDiffusionXLInpaintPipeline",
 })  # fmt: skip
-_NETWORK_WEIGHTS = (
-    "diffusion_pytorch_model.safetensors", "diffusion_pytorch_model.fp16.safetensors", "diffusion_pytorch_model.bin",
-    "diffusion_pytorch_model.fp16.bin",
-)  # fmt: skip
-_TEXT_WEIGHTS = ("model.safetensors", "model.fp16.safetensors", "pytorch_model.bin", "pytorch_model.fp16.bin")
+_NETWORK_STEMS = (("diffusion_pytorch_model", ".safetensors"), ("diffusion_pytorch_model", ".bin"))
+_TEXT_STEMS = (("model", ".safetensors"), ("pytorch_model", ".bin"))
+_PIECE = "-of-"
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,16 +207,21 @@ def parts_of(family: str) -> tuple[str, ...]:
 
 
 def folder_weights(folder: Path, part: str) -> list[Path]:
-    """Return the weights files of a component of a diffusers folder: one, or the pieces of one. Raises Unusable."""
-    names = _TEXT_WEIGHTS if part.startswith("text_encoder") else _NETWORK_WEIGHTS
-    for name in names:
-        if (folder / part / name).is_file():
-            return [folder / part / name]
-    for ending in (".index.json", ".index.fp16.json"):
-        index = folder / part / (names[0] + ending)
-        if index.is_file():
+    """Return the weights files of a component of a diffusers folder: one, or the pieces of one. Raises Unusable.
+
+    Where there are several variants, such as `.fp16` or `.non_ema`, the plain one is taken before the others.
+    """
+    stems = _TEXT_STEMS if part.startswith("text_encoder") else _NETWORK_STEMS
+    for stem, ending in stems:
+        if (folder / part / (stem + ending)).is_file():
+            return [folder / part / (stem + ending)]
+        # In pieces, each variant has an index: stem.ending.index.json or stem.ending.index.fp16.json.
+        for index in sorted((folder / part).glob(f"{stem}{ending}.index*.json")):
             return _pieces(index)
-    raise Unusable(f"the file {part}/{names[0]} is missing")
+        variants = [path for path in (folder / part).glob(f"{stem}.*{ending}") if _PIECE not in path.name]
+        if variants:
+            return [min(variants, key=lambda path: ("non_ema" in path.name, path.name))]
+    raise Unusable(f"the file {part}/{''.join(stems[0])} is missing")
 
 
 def _pieces(index: Path) -> list[Path]:

@@ -8,6 +8,7 @@ from modules.library.identify import (
     Correction,
     Identity,
     Unusable,
+    folder_weights,
     identify_folder,
     identify_header,
 )
@@ -113,3 +114,37 @@ def test_what_the_user_knows_better_counts() -> None:
     assert (found.family, found.prediction, found.zero_snr) == ("sd1", "v_prediction", True)
     with pytest.raises(Unusable, match="768 numbers per token, which is none of sdxl, as which it was noted"):
         identify_header(Header(SD1, {}), Correction(family="sdxl"))
+
+
+@pytest.mark.parametrize(
+    ("names", "chosen"),
+    [
+        (["diffusion_pytorch_model.fp16.safetensors", "diffusion_pytorch_model.safetensors"],
+         "diffusion_pytorch_model.safetensors"),
+        (["diffusion_pytorch_model.non_ema.safetensors", "diffusion_pytorch_model.fp16.safetensors"],
+         "diffusion_pytorch_model.fp16.safetensors"),
+        (["diffusion_pytorch_model.non_ema.safetensors"], "diffusion_pytorch_model.non_ema.safetensors"),
+        (["diffusion_pytorch_model.bin", "diffusion_pytorch_model.fp16.safetensors"],
+         "diffusion_pytorch_model.fp16.safetensors"),
+        (["diffusion_pytorch_model.fp16.bin"], "diffusion_pytorch_model.fp16.bin"),
+    ],
+)  # fmt: skip
+def test_of_several_variants_of_a_component_one_is_taken(names: list[str], chosen: str, tmp_path: Path) -> None:
+    (tmp_path / "unet").mkdir()
+    for name in names:
+        (tmp_path / "unet" / name).touch()
+    assert [path.name for path in folder_weights(tmp_path, "unet")] == [chosen]
+
+
+@pytest.mark.parametrize("variant", ["", ".fp16"])
+def test_a_component_in_pieces_is_all_of_its_pieces(variant: str, tmp_path: Path) -> None:
+    (tmp_path / "text_encoder").mkdir()
+    pieces = [f"model{variant}-0000{number}-of-00002.safetensors" for number in (1, 2)]
+    for name in pieces:
+        (tmp_path / "text_encoder" / name).touch()
+    index = tmp_path / "text_encoder" / f"model.safetensors.index{variant}.json"
+    index.write_text(json.dumps({"weight_map": {"a": pieces[0], "b": pieces[1], "c": pieces[0]}}))
+    assert [path.name for path in folder_weights(tmp_path, "text_encoder")] == pieces
+    (tmp_path / "text_encoder" / pieces[1]).unlink()
+    with pytest.raises(Unusable, match=r"of-00002\.safetensors is missing"):
+        folder_weights(tmp_path, "text_encoder")
