@@ -65,6 +65,7 @@ NOTHING_LENT = Lent()
 def load_bundle(entry: CheckpointEntry, plan: DevicePlan, progress: Progress, lent: Lent = NOTHING_LENT) -> ModelBundle:
     """Return the checkpoint in memory, placed as `plan` says. Raises ModelUnavailable with the reason."""
     family = FAMILIES[entry.family]
+    plan = plan.for_large() if family.size_numbers else plan
     try:
         raw = _read(entry, family, [part for part in family.parts if part not in entry.missing], progress)
         for part, lender in lent.parts.items():

@@ -8,8 +8,8 @@ from __future__ import annotations
 import contextlib
 import gc
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, replace
+from typing import Literal, Self
 
 import torch
 from accelerate import cpu_offload
@@ -33,13 +33,19 @@ class DevicePlan:
     """Where and how the engine computes.
 
     `dtype` is that of U-Net and text encoder, `vae_dtype` that of the VAE. `mode`: "normal" keeps all parts on the
-    device, "medium" only the one at work, "low" streams even the U-Net's layers from main memory.
+    device, "medium" only the one at work, "low" streams even the U-Net's layers from main memory. `large_mode`: the
+    least saving mode for models of SDXL's size.
     """
 
     device: torch.device
     dtype: torch.dtype
     vae_dtype: torch.dtype
     mode: MemoryMode = "normal"
+    large_mode: MemoryMode = "normal"
+
+    def for_large(self) -> Self:
+        """Return the plan for a model of SDXL's size."""
+        return replace(self, mode=max(self.mode, self.large_mode, key=_MODES.index))
 
     @property
     def has_own_memory(self) -> bool:
@@ -61,6 +67,7 @@ class DeviceWishes:
     half: bool = True
     half_vae: bool = True
     mode: MemoryMode = "normal"
+    large_mode: MemoryMode = "normal"
 
 
 def plan_device(wishes: DeviceWishes) -> DevicePlan:
@@ -69,7 +76,9 @@ def plan_device(wishes: DeviceWishes) -> DevicePlan:
     halves = device.type != "cpu"
     dtype = torch.float16 if wishes.half and halves else torch.float32
     vae_dtype = torch.float16 if wishes.half and wishes.half_vae and halves else torch.float32
-    return DevicePlan(device, dtype, vae_dtype, wishes.mode if device.type == "cuda" else "normal")
+    if device.type != "cuda":
+        return DevicePlan(device, dtype, vae_dtype)
+    return DevicePlan(device, dtype, vae_dtype, wishes.mode, wishes.large_mode)
 
 
 def _device(wishes: DeviceWishes) -> torch.device:

@@ -208,3 +208,12 @@ def test_a_vae_that_overflows_is_run_in_full_precision_and_the_user_is_told(
     found, remarks = made(small_engine, request_of)
     assert remarks == ["The VAE overflowed in half precision; it works in full precision from now on."]
     assert max(np.abs(one - other).max() for one, other in zip(found, wanted, strict=True)) <= 2
+
+
+@pytest.mark.parametrize(("mode", "large", "wanted"), [
+    ("normal", "normal", "normal"), ("normal", "medium", "medium"), ("medium", "normal", "medium"),
+    ("low", "medium", "low"),
+])  # fmt: skip
+def test_models_of_sdxl_s_size_may_be_held_in_part_alone(mode: Any, large: Any, wanted: str) -> None:
+    plan = DevicePlan(torch.device("cpu"), torch.float32, torch.float32, mode, large)
+    assert plan.for_large().mode == wanted

@@ -7,6 +7,7 @@ import pytest
 
 from modules.core.errors import ModelUnavailable
 from modules.library.hashing import HashCache
+from modules.library.model_notes import write_notes
 from modules.library.vae_files import VaeCatalog
 
 
@@ -69,6 +70,27 @@ def test_automatic_means_the_vae_named_after_the_checkpoint(
         touch(tmp_path / name)
     entry = vaes.resolve(option, touch(tmp_path / "models" / "m.safetensors"))
     assert (entry.path if entry else None) == (tmp_path / chosen if chosen else None)
+
+
+@pytest.mark.parametrize(
+    ("noted", "chosen"),
+    [
+        ("fine.pt", "VAE/fine.pt"), ("FINE", "VAE/fine.pt"), ("None", None), ("Automatic", "models/m.vae.pt"),
+        ("", "models/m.vae.pt"), ("gone.pt", "models/m.vae.pt"),
+    ],
+)  # fmt: skip
+def test_the_vae_that_is_noted_for_a_checkpoint_comes_before_the_one_beside_it(
+    tmp_path: Path, vaes: VaeCatalog, noted: str, chosen: str | None
+) -> None:
+    touch(tmp_path / "VAE" / "fine.pt")
+    touch(tmp_path / "models" / "m.vae.pt")
+    checkpoint = touch(tmp_path / "models" / "m.safetensors")
+    write_notes(checkpoint, {"vae": noted})
+    entry = vaes.resolve("Automatic", checkpoint)
+    assert (entry.path if entry else None) == (tmp_path / chosen if chosen else None)
+    explicit = vaes.resolve("fine.pt", checkpoint)
+    assert explicit is not None
+    assert explicit.name == "fine.pt"
 
 
 def test_a_diffusers_folder_may_have_a_vae_beside_it_too(tmp_path: Path, vaes: VaeCatalog) -> None:
