@@ -113,7 +113,7 @@ class CheckpointCatalog:
         if not name.strip():
             return self.default()
         wanted = name.strip().casefold()
-        entry = self._exactly(wanted) or self._partly(wanted) or self._partly(re.sub(r"\s*\[.*?\]$", "", wanted))
+        entry = self._exactly(wanted) or self._partly(wanted) or self._partly(re.sub(r"\s*\[[^\[\]]*\]$", "", wanted))
         if entry is None:
             usable = ", ".join(entry.name for entry in self.entries() if entry.usable) or "none"
             raise ModelUnavailable(f"There is no checkpoint named {name!r}. Checkpoints found: {usable}.")
