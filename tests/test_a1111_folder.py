@@ -13,8 +13,8 @@ from tests import layouts
 
 CONFIG = {
     "sd_model_checkpoint": "anime/best [v2].safetensors [0123456789]", "sd_vae": "Automatic",
-    "CLIP_stop_at_last_layers": 2, "samples_format": "png", "outdir_txt2img_samples": "", "lora_functional": False, "ldsr_steps": 100,
-    "sd_checkpoint_hash": "abc", "disabled_extensions": ["a"],
+    "CLIP_stop_at_last_layers": 2, "samples_format": "png", "outdir_txt2img_samples": "", "lora_functional": False,
+    "ldsr_steps": 100, "sd_checkpoint_hash": "abc", "disabled_extensions": ["a"],
 }  # fmt: skip
 
 
