@@ -11,8 +11,9 @@ import sys
 import threading
 import time
 import webbrowser
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import uvicorn
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -25,24 +26,39 @@ from modules.gallery.saving import PictureStore, SavingRules
 from modules.jobs.ports import EngineFactory, JobRules
 from modules.jobs.queue import JobQueue, open_queue, state_folder
 from modules.jobs.server_lock import ServerLock
+from modules.jobs.tasks import TASKS_FILE, Report, TaskBoard
+from modules.library.background import HashProgress, HashWorker
 from modules.library.catalog import CheckpointCatalog
 from modules.library.choices import CHECKPOINT_OPTION, Choices, default_checkpoint
+from modules.library.downloads import DOWNLOAD, HUB_BASES, Downloader
 from modules.library.files import ModelFiles
+from modules.library.filling import LibraryFiller
+from modules.library.hashing import stamp_of
+from modules.library.hub_tokens import HubTokens
+from modules.library.merge_recipe import MERGE, MergePlaces, discard_merge
+from modules.library.model_kinds import CHECKPOINT, model_folders
+from modules.library.shelves import ModelLibrary
+from modules.library.web_client import WebClient
 from modules.prompts.styles import StyleBook
 from modules.settings.store import SettingsStore
 from modules.web.server import create_app
-from modules.web.services import WebServices
+from modules.web.services import BackgroundServices, WebServices
 from modules.web.share import ShareFailed, open_tunnel
 
 logger = logging.getLogger(__name__)
 
 PORTS_TRIED = 100
+DOWNLOADS_AT_ONCE = 2
+TOKENS_FILE = "hub-tokens.json"
+HASHING = "hashing"
 QUIET_SECONDS = 1.0
 """So long after the last request the page counts as loaded; only then may importing torch take the processor."""
 NOBODY_SECONDS = 3.0
 """So long after the start the engine is loaded although nobody has opened the page."""
 BUSY_SECONDS = 8.0
 """So long after the start the engine is loaded although requests keep coming."""
+LIBRARY_SECONDS = 10.0
+"""So long after the engine begins to load the library begins to read the model files' headers."""
 
 
 class CannotServe(EaselError):
@@ -112,6 +128,8 @@ class Application:
         """Let jobs run and load engine and default checkpoint; comes by itself once the page has been served."""
         self.services.jobs.start()
         self.services.jobs.preload(default_checkpoint(self.services.settings, self.services.files.checkpoints))
+        self.services.background.tasks.begin()
+        self.services.filler.start(LIBRARY_SECONDS)
 
     def close(self) -> bool:
         """Stop the running job so that it goes on at the next start, and free the data folder.
@@ -119,6 +137,9 @@ class Application:
         Returns False when the engine's thread could not be stopped.
         """
         self._late_start.close()
+        self.services.background.tasks.close()
+        self.services.filler.close()
+        self.services.hashes.close()
         stopped = self.services.jobs.close()
         self.lock.release()
         return stopped
@@ -137,10 +158,12 @@ def build(config: AppConfig, engine_factory: EngineFactory | None = None) -> App
         jobs = open_queue(
             outputs,
             PictureStore(outputs, lambda: saving_rules(settings)),
-            engine_factory or (lambda: make_engine(config, files, settings, inputs)),
+            engine_factory or (lambda: make_engine(config, files, settings, inputs, hashes)),
             lambda: job_rules(settings),
         )
         _recover(jobs)
+        library = ModelLibrary(files, state)
+        hashes = HashWorker(files.checkpoints.hashes, busy=lambda: jobs.running() is not None, fills=config.hashing)
         services = WebServices(
             jobs=jobs,
             settings=settings,
@@ -150,7 +173,12 @@ def build(config: AppConfig, engine_factory: EngineFactory | None = None) -> App
             inputs=inputs,
             outputs=outputs,
             config=config,
+            library=library,
+            hashes=hashes,
+            filler=LibraryFiller(library, hashes, lambda: jobs.running() is not None),
+            background=open_background(config, files, state),
         )
+        join_tasks(services)
         return Application(config, services, lock)
     except BaseException:
         lock.release()
@@ -201,11 +229,60 @@ def open_listener(host: str, port: int | None) -> socket.socket:
     ) from problem
 
 
-def make_engine(config: AppConfig, files: ModelFiles, settings: SettingsStore, inputs: InputStore) -> Engine:
+def make_engine(
+    config: AppConfig, files: ModelFiles, settings: SettingsStore, inputs: InputStore, hashes: HashWorker
+) -> Engine:
     """Import and build the engine, which takes seconds: called in the job runner's thread, behind the served page."""
     create = importlib.import_module("modules.engine.service").create_engine
-    engine: Engine = create(config, files, settings.get, inputs.load)
+    engine: Engine = create(config, files, settings.get, inputs.load, hashes.ask)
     return engine
+
+
+def open_background(config: AppConfig, files: ModelFiles, state: Path) -> BackgroundServices:
+    """Build what runs beside the queue; nothing is asked of any server before a user wants it."""
+    folders = model_folders(config)
+    tokens = HubTokens(state / TOKENS_FILE, HUB_BASES)
+    hashes = files.checkpoints.hashes
+
+    def keep_hash(path: Path, sha256: str) -> None:
+        hashes.keep(path, "file", stamp_of(path), sha256)
+        hashes.save()
+
+    downloader = Downloader(WebClient(tokens.for_origin), folders, done=keep_hash)
+    merges = MergePlaces(files.checkpoints, files.vaes, folders[CHECKPOINT])
+    return BackgroundServices(TaskBoard(state / TASKS_FILE), downloader, tokens, merges)
+
+
+def join_tasks(services: WebServices) -> None:
+    """Tell the board how each kind of task is done; what a task has made is in the lists when it ends."""
+    background = services.background
+    tasks, downloader, merges = background.tasks, background.downloader, background.merges
+
+    def look_again() -> None:
+        services.files.refresh()
+        services.filler.again()
+
+    def download(spec: Mapping[str, Any], report: Report, cancelled: Callable[[], bool]) -> str:
+        result = downloader.run(spec, report, cancelled)
+        look_again()
+        return result
+
+    def merge(spec: Mapping[str, Any], report: Report, cancelled: Callable[[], bool]) -> str:
+        report(0.0, "starting")
+        result: str = importlib.import_module("modules.library.merging").run_merge(spec, merges, report, cancelled)
+        look_again()
+        return result
+
+    def show_hashing(progress: HashProgress | None) -> None:
+        if progress is None or progress.done >= progress.total:
+            tasks.remove(HASHING)
+            return
+        fraction = (progress.done + progress.fraction) / progress.total
+        tasks.show(HASHING, "Hashes of model files", fraction, f"{progress.done} of {progress.total} · {progress.name}")
+
+    services.hashes.listen(show_hashing)
+    tasks.register(DOWNLOAD, download, downloader.discard, at_once=DOWNLOADS_AT_ONCE)
+    tasks.register(MERGE, merge, lambda spec: discard_merge(spec, merges.folder))
 
 
 def job_rules(settings: SettingsStore) -> JobRules:

@@ -23,6 +23,7 @@ FIRST_PORT = 7860
 LAST_PORT = 65535
 CHECKPOINT_FOLDER = "Stable-diffusion"
 LORA_FOLDER = "Lora"
+HYPERNETWORK_FOLDER = "hypernetworks"
 EMBEDDING_FOLDER = "embeddings"
 VAE_FOLDER = "VAE"
 PREVIEW_FOLDERS = ("VAE-taesd", "VAE-approx")
@@ -49,7 +50,8 @@ class AppConfig:
     `data_dir`: folder, absolute; the user's config.json, models/, outputs/ and extensions/ lie here. May not exist yet.
     `models_dir`: folder, absolute. May not exist yet when it was not asked for.
     `checkpoint_dirs`: folders to search for checkpoints, in order; the first is always `models_dir`/Stable-diffusion.
-    `lora_dirs`, `vae_dirs`: folders to search, in order; the first is `models_dir`/Lora or `models_dir`/VAE.
+    `lora_dirs`, `vae_dirs`, `hypernetwork_dirs`: folders to search, in order; the first is `models_dir`/Lora, VAE or
+        hypernetworks.
     `embeddings_dirs`: folders to search, in order; the first are embeddings in `data_dir` and in `models_dir`.
     `preview_dirs`: folders with TAESD's decoders.
     `styles_files`: files with styles, absolute, in order; a file's name (no folder's) may hold the wildcards * ? [].
@@ -60,14 +62,16 @@ class AppConfig:
     `port`: TCP port; None: the first free one from 7860 on.
     `share`: open a public tunnel to this server.
     `credentials`: (user, password) pairs, never empty when anybody beyond this machine can connect; empty: no sign-in.
+    `admins`: users who may download, merge and delete models; empty where nobody signs in, and everybody may.
     `api_credentials`: (user, password) pairs that the API asks for; empty: whoever may see the page may use the API.
     `generated_password`: the password that was made up for the user "easel", to be told once; None: nothing made up.
     `half`, `half_vae`: may the model, and the VAE within it, use 16-bit floats where the device is faster with them.
     `use_cpu`: keep everything on the CPU.
-    `memory_mode`: GPU memory against speed; "low" saves most and is slowest.
+    `memory_mode`: GPU memory against speed; "low" saves most and is slowest. `medvram_sdxl`: "medium" for SDXL alone.
     `device_index`: which GPU, counted from 0; None: the first.
     `autolaunch`: open the page in the desktop's browser once the server answers.
     `theme`: None follows the browser's own setting.
+    `hashing`: compute the hashes of all model files in the background.
     `log_level`: a name from `LOG_LEVELS`.
     """
 
@@ -76,6 +80,7 @@ class AppConfig:
     checkpoint_dirs: tuple[Path, ...]
     settings_file: Path
     lora_dirs: tuple[Path, ...] = ()
+    hypernetwork_dirs: tuple[Path, ...] = ()
     embeddings_dirs: tuple[Path, ...] = ()
     vae_dirs: tuple[Path, ...] = ()
     preview_dirs: tuple[Path, ...] = ()
@@ -85,15 +90,18 @@ class AppConfig:
     port: int | None = None
     share: bool = False
     credentials: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    admins: tuple[str, ...] = ()
     api_credentials: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     generated_password: str | None = field(default=None, repr=False)
     half: bool = True
     half_vae: bool = True
     use_cpu: bool = False
     memory_mode: MemoryMode = "normal"
+    medvram_sdxl: bool = False
     device_index: int | None = None
     autolaunch: bool = False
     theme: Theme | None = None
+    hashing: bool = True
     log_level: str = "INFO"
 
 
@@ -120,11 +128,15 @@ def parse_arguments(argv: Sequence[str], environment: Mapping[str, str] | None =
     reachable = flags.share or not is_loopback(host)
     credentials = _read_credentials(parser, data_dir, flags)
     password = secrets.token_urlsafe(GENERATED_PASSWORD_BYTES) if reachable and not credentials else None
+    credentials = ((GENERATED_USER, password),) if password else credentials
     return AppConfig(
         data_dir=data_dir,
         models_dir=models_dir,
         checkpoint_dirs=checkpoint_dirs,
         lora_dirs=(models_dir / LORA_FOLDER, *_folders(parser, "--lora-dir", data_dir, flags.lora_dir)),
+        hypernetwork_dirs=(
+            models_dir / HYPERNETWORK_FOLDER, *_folders(parser, "--hypernetwork-dir", data_dir, flags.hypernetwork_dir),
+        ),
         embeddings_dirs=(*embeddings_dirs, *_folders(parser, "--embeddings-dir", data_dir, flags.embeddings_dir)),
         vae_dirs=(models_dir / VAE_FOLDER, *_folders(parser, "--vae-dir", data_dir, flags.vae_dir)),
         preview_dirs=tuple(models_dir / name for name in PREVIEW_FOLDERS),
@@ -134,16 +146,19 @@ def parse_arguments(argv: Sequence[str], environment: Mapping[str, str] | None =
         host=host,
         port=flags.port,
         share=flags.share,
-        credentials=((GENERATED_USER, password),) if password else credentials,
+        credentials=credentials,
+        admins=_admins(parser, credentials, flags.admin),
         api_credentials=flags.api_auth,
         generated_password=password,
         half=not flags.no_half,
         half_vae=not (flags.no_half or flags.no_half_vae),
         use_cpu=flags.use_cpu is not None,
         memory_mode=flags.memory_mode,
+        medvram_sdxl=flags.medvram_sdxl,
         device_index=flags.device_id,
         autolaunch=has_desktop(environment) if flags.autolaunch is None else flags.autolaunch,
         theme=flags.theme,
+        hashing=not flags.no_hashing,
         log_level=flags.loglevel,
     )
 
@@ -199,6 +214,10 @@ def _add_network_flags(group: argparse._ArgumentGroup) -> None:
         "--gradio-auth-path", type=Path, metavar="FILE", help="the same from a file, separated by commas or lines"
     )
     group.add_argument(
+        "--admin", action="append", default=[], metavar="USER",
+        help="who of them may download, merge and delete models; may be given often; default: the first",
+    )  # fmt: skip
+    group.add_argument(
         "--api", action="store_true", help="accepted for A1111's command lines: the API is always served"
     )
     group.add_argument(
@@ -219,7 +238,10 @@ def _add_path_flags(group: argparse._ArgumentGroup) -> None:
         "--ckpt-dir", type=Path, action="append", default=[], metavar="DIR", help="one more folder with checkpoints"
     )
     group.add_argument("--ckpt", type=Path, metavar="FILE", help="the checkpoint to load first")
-    for flag, content in (("--lora-dir", "LoRA files"), ("--embeddings-dir", "embeddings"), ("--vae-dir", "VAEs")):
+    for flag, content in (
+        ("--lora-dir", "LoRA files"), ("--embeddings-dir", "embeddings"), ("--vae-dir", "VAEs"),
+        ("--hypernetwork-dir", "hypernetworks"),
+    ):  # fmt: skip
         group.add_argument(
             flag, type=Path, action="append", default=[], metavar="DIR", help=f"one more folder with {content}"
         )
@@ -247,6 +269,7 @@ def _add_compute_flags(group: argparse._ArgumentGroup) -> None:
         ("--lowvram", "low", "least GPU memory, much slower"),
     ):
         group.add_argument(flag, dest="memory_mode", action="store_const", const=mode, default="normal", help=text)
+    group.add_argument("--medvram-sdxl", action="store_true", help="--medvram for SDXL checkpoints alone")
     group.add_argument("--device-id", type=_device_index, metavar="N", help="which GPU, counted from 0")
 
 
@@ -257,6 +280,9 @@ def _add_start_flags(group: argparse._ArgumentGroup) -> None:
         help="open the page in a browser; default: only where a desktop is seen",
     )
     group.add_argument("--theme", choices=["dark", "light"], help="default: what the browser prefers")
+    group.add_argument(
+        "--no-hashing", action="store_true", help="compute the hashes of model files only when they are needed"
+    )
     group.add_argument("--skip-install", action="store_true", help="start with what is installed, right or wrong")
     group.add_argument(
         "--loglevel", type=str.upper, choices=LOG_LEVELS, default="INFO", metavar="LEVEL", help=", ".join(LOG_LEVELS)
@@ -320,6 +346,17 @@ def _read_credentials(
     except argparse.ArgumentTypeError as problem:
         parser.error(f"argument --gradio-auth-path: in {path}, {problem}")
     return tuple({**dict(from_file), **dict(given)}.items())
+
+
+def _admins(
+    parser: argparse.ArgumentParser, credentials: Sequence[tuple[str, str]], given: Sequence[str]
+) -> tuple[str, ...]:
+    users = [user for user, _ in credentials]
+    unknown = next((name for name in given if name not in users), None)
+    if unknown is not None:
+        allowed = f"allowed is one of {', '.join(users)}" if users else "name users with --gradio-auth first"
+        parser.error(f"argument --admin: there is no user {unknown!r}; {allowed}")
+    return tuple(dict.fromkeys(given)) or tuple(users[:1])
 
 
 def _folder(parser: argparse.ArgumentParser, flag: str, data_dir: Path, given: Path | None) -> Path | None:

@@ -35,6 +35,7 @@ def test_without_flags_only_this_machine_can_connect(repo_root: Path) -> None:
     assert config.half
     assert config.half_vae
     assert config.memory_mode == "normal"
+    assert not config.medvram_sdxl
     assert config.generated_password is None
 
 
@@ -251,3 +252,17 @@ def test_the_help_says_that_the_api_is_always_there() -> None:
 def test_the_config_cannot_be_changed() -> None:
     with pytest.raises(dataclasses.FrozenInstanceError):
         parse().port = 1  # type: ignore[misc]
+
+
+def test_the_first_user_is_the_admin_unless_others_are_named(tmp_path: Path) -> None:
+    users = ["--data-dir", str(tmp_path), "--gradio-auth", "anna:x,ben:y"]
+    assert parse_arguments(users, {}).admins == ("anna",)
+    assert parse_arguments([*users, "--admin", "ben", "--admin", "anna"], {}).admins == ("ben", "anna")
+    assert parse_arguments(["--data-dir", str(tmp_path)], {}).admins == ()
+
+
+@pytest.mark.parametrize("more", [[], ["--gradio-auth", "anna:x"]])
+def test_an_admin_must_be_a_user(tmp_path: Path, more: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        parse_arguments(["--data-dir", str(tmp_path), *more, "--admin", "ben"], {})
+    assert "there is no user 'ben'" in capsys.readouterr().err

@@ -8,8 +8,11 @@ EaselError
 ├── DataFolderInUse     another server already works on this data folder
 ├── JobNotFound         no job of that id
 ├── JobStateConflict    the job is not in a state that allows the action
+├── NotAllowed          only an admin may do this
+├── DownloadFailed      a file could not be fetched, or what came is not what was announced
 ├── OutOfMemory         the device has too little memory for this request
 ├── GenerationStopped   not a failure: the user pressed Interrupt
+├── TaskCancelled       not a failure: the user cancelled a background task, or the server stops
 └── ImageSkipped        not a failure: the user pressed Skip
 """
 
@@ -68,12 +71,24 @@ class JobStateConflict(EaselError):
     """The job is in a state in which the action makes no sense, such as moving a finished job."""
 
 
+class NotAllowed(EaselError):
+    """Somebody who is no admin asked for what only admins may do."""
+
+
+class DownloadFailed(EaselError):
+    """A file could not be fetched; the text names host or file and the reason, and never an address or a token."""
+
+
 class OutOfMemory(EaselError):
     """The device has too little memory for this request; the text says what to lower."""
 
 
 class GenerationStopped(EaselError):
     """Raised inside the sampling loop when the user interrupts; finished images are kept."""
+
+
+class TaskCancelled(EaselError):
+    """Raised by a background task when it is to stop; what it has done may be gone on with later."""
 
 
 class ImageSkipped(EaselError):

@@ -34,6 +34,7 @@ _SAMPLER = "Sampler parameters"
 _GUIDANCE = "Guidance"
 _COMPATIBILITY = "Compatibility"
 _SECOND_PASS = "Hires fix and refiner"
+_NETWORKS = "Extra Networks"
 
 _FORM = (
     Parameter(
@@ -246,6 +247,20 @@ _MODEL_OPTIONS = (
     Parameter(
         "disable_networks", "Disable extra networks", "flag", False, "Take network tags out of the prompt only.",
         api="disable_extra_networks",
+    ),
+    Parameter(
+        "lora_hashes", "Add Lora hashes to infotext", "flag", True,
+        "With them a file is found again after it was renamed.",
+        option="lora_add_hashes_to_infotext", section=_NETWORKS,
+    ),
+    Parameter(
+        "embedding_hashes", "Add Textual Inversion hashes to infotext", "flag", True, "The same for embeddings.",
+        option="textual_inversion_add_hashes_to_infotext", section=_NETWORKS,
+    ),
+    Parameter(
+        "bundled_hashes", "Add Lora name as TI hashes for bundled Textual Inversion", "flag", True,
+        "Embeddings that a LoRA brings along are named in the infotext too.",
+        option="lora_bundled_ti_to_infotext", section=_NETWORKS,
     ),
     Parameter(
         "emphasis", "Emphasis mode", "choice", "Original",

@@ -82,6 +82,9 @@ class GenerationRequest(BaseModel):
     aesthetic_high: float = 6.0
     tiling: bool = False
     disable_networks: bool = False
+    lora_hashes: bool = True
+    embedding_hashes: bool = True
+    bundled_hashes: bool = True
     emphasis: str = "Original"
     comma_backtrack: int = 20
     comments: bool = True

@@ -15,7 +15,7 @@ from modules.core.parameters import SAME_CHECKPOINT
 from modules.core.ports import CancelToken, RunSink
 from modules.engine.families import ModelBundle
 from modules.engine.models import LoadedModel, ModelShelf
-from modules.engine.networks import ChosenNetworks, choose_networks
+from modules.engine.networks import ChosenNetworks, NetworkUser, choose_networks
 from modules.engine.plan import Plan, SamplingPass
 from modules.prompts.tags import Tag
 
@@ -36,11 +36,15 @@ class RunContext:
     base: LoadedModel | None = None
     refiner: LoadedModel | None = None
     chosen: dict[tuple[Tag, ...], ChosenNetworks] = field(default_factory=dict)
+    networks: NetworkUser = field(init=False)
     embeddings: dict[str, str] = field(default_factory=dict)
     """Names and hashes of the embeddings that the prompts had in them."""
     vae_in_strips: bool = False
     """Whether the VAE works in strips from the start, and not only when the memory runs out."""
     used: list[LoadedModel] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.networks = NetworkUser(self._say, self.plan.request.bundled_hashes)
 
     def start(self) -> LoadedModel:
         """Have the request's own checkpoint at work, as every batch begins."""
@@ -88,8 +92,12 @@ class RunContext:
         """Return the networks that the prompt of a pass asks for."""
         tags = () if self.plan.request.disable_networks else which.prompts.tags
         if tags not in self.chosen:
-            self.chosen[tags] = choose_networks(tags, self.shelf.files.loras, self.sink)
+            self.chosen[tags] = choose_networks(tags, self.shelf.files, self._say)
         return self.chosen[tags]
+
+    def put_networks(self, model: LoadedModel, which: SamplingPass) -> None:
+        """Have the networks of a pass's prompt in a model, and no others."""
+        self.networks.put(self.networks_of(which), model, self.look_at_cancel, quiet=model is self.refiner)
 
     def look_at_cancel(self) -> None:
         """Raise what ends the run or the batch, if the user asked for it."""

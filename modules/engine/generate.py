@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -86,9 +86,8 @@ class Run:
 
 
 def _infotext(context: RunContext, base: LoadedModel, seed: int, subseed: int) -> str:
-    plan, entry, files = context.plan, base.bundle.entry, context.shelf.files
+    plan, entry, files = context.plan, context.shelf.named(base), context.shelf.files
     first, second = plan.first, plan.second
-    own_model = second is not None and plan.request.hr_checkpoint not in ("", SAME_CHECKPOINT)
     facts = RunFacts(
         sampler=first.sampler.label,
         schedule=first.schedule_label,
@@ -99,14 +98,28 @@ def _infotext(context: RunContext, base: LoadedModel, seed: int, subseed: int) -
         version=VERSION_TEXT,
         vae=vae_facts(base, files),
         hires_schedule=_differing_schedule(first, second),
-        hires_model=files.checkpoints.find(plan.request.hr_checkpoint).short_title if own_model else None,
-        refiner=context.refiner.bundle.entry.short_title if context.refiner is not None else None,
+        hires_model=_hires_model(context),
+        refiner=context.shelf.named(context.refiner).short_title if context.refiner is not None else None,
         idle=plan.idle(),
         spoken=plan.spoken(),
-        extra=infotext_hashes(context.chosen.values(), context.embeddings),
+        extra=infotext_hashes(*_hashes(context)),
     )
     prompts = {"prompt": first.prompts.prompt, "negative_prompt": first.prompts.negative_prompt}
     return write_infotext(plan.request.model_copy(update=prompts), facts)
+
+
+def _hires_model(context: RunContext) -> str | None:
+    """Return the title of the checkpoint that the second pass has for itself."""
+    if context.plan.second is None or context.plan.request.hr_checkpoint in ("", SAME_CHECKPOINT):
+        return None
+    model = context.shelf.loaded(context.plan.request.hr_checkpoint)
+    return context.shelf.named(model).short_title if model is not None else None
+
+
+def _hashes(context: RunContext) -> tuple[Mapping[str, str], Mapping[str, str]]:
+    """Return the hashes of LoRAs and of embeddings that the infotext is to hold, by name."""
+    request = context.plan.request
+    return context.networks.used if request.lora_hashes else {}, context.embeddings if request.embedding_hashes else {}
 
 
 def _differing_schedule(first: SamplingPass, second: SamplingPass | None) -> str | None:

@@ -62,9 +62,9 @@ def condition(context: RunContext, loaded: LoadedModel, which: SamplingPass) -> 
     """Put the networks of a pass into a model, and return its prompts as that model's text encoder sees them."""
     plan = context.plan
     read_with = plan.passes[0] if plan.request.hires_first_networks else which
-    loaded.set_networks(context.networks_of(read_with).uses)
+    context.put_networks(loaded, read_with)
     conditioning = _encoded(context, loaded, which)
-    loaded.set_networks(context.networks_of(which).uses)
+    context.put_networks(loaded, which)
     return conditioning
 
 

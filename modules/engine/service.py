@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from torch import Tensor
 from transformers import CLIPTokenizer
 
 from modules.cli import AppConfig
-from modules.core.errors import FieldProblem, InvalidRequest
+from modules.core.errors import FieldProblem, InvalidRequest, ModelUnavailable
 from modules.core.parameters import PARAMETERS
 from modules.core.ports import CancelToken, RunSink
 from modules.core.request import GenerationRequest
@@ -22,18 +23,19 @@ from modules.engine.context import RunContext
 from modules.engine.families import CONFIGS, ModelBundle
 from modules.engine.generate import PictureSource, Run
 from modules.engine.memory import DevicePlan, DeviceWishes, explaining_out_of_memory, plan_device
-from modules.engine.models import ModelShelf
+from modules.engine.models import ModelShelf, ShelfRules
+from modules.engine.networks import folder_of
 from modules.engine.plan import Plan, make_plan
 from modules.engine.preview import CHEAP, Previewer
-from modules.engine.text import vocabulary_of
+from modules.engine.text import text_widths, vocabulary_of
 from modules.library.files import ModelFiles
-from modules.prompts.chunks import EmbeddingName, count_tokens
-from modules.prompts.inspection import LORA_KINDS, InspectionRules, inspect_prompt
+from modules.library.identify import SD1_FAMILY
+from modules.library.text_widths import TEXT_WIDTHS
+from modules.networks.embedding_store import ModelEmbeddings
+from modules.prompts.chunks import Vocabulary, count_tokens
+from modules.prompts.inspection import InspectionRules, inspect_prompt
 from modules.prompts.schedule import Timeline
 from modules.prompts.tags import read_tags
-
-TEXT_WIDTH = 768
-"""Numbers per token vector of Stable Diffusion 1.x, whose tokens the page counts."""
 
 logger = logging.getLogger(__name__)
 
@@ -47,18 +49,17 @@ def no_pictures(digest: str) -> Image.Image:
 class EngineSettings:
     """What the engine is built with.
 
-    `wishes`: the device's part; `keep_models`: how many checkpoints stay in memory; `keep_in_main_memory`: all but one
-    of them off the device; `vae_in_strips`: always, not only when the memory runs out; `pictures`: those that were
-    handed in; `preview_kind`: how previews are made, see `preview.py`; `preview_folders`: where tiny decoders lie.
+    `wishes`: the device's part; `shelf`: what stays in memory; `vae_in_strips`: always, not only when the memory runs
+    out; `pictures`: those that were handed in; `preview_kind`: how previews are made, see `preview.py`;
+    `preview_folders`: where tiny decoders lie.
     """
 
     wishes: DeviceWishes = field(default_factory=DeviceWishes)
-    keep_models: Callable[[], int] = lambda: 1
+    shelf: ShelfRules = field(default_factory=ShelfRules)
     pictures: PictureSource = no_pictures
     preview_kind: Callable[[], str] = lambda: CHEAP
     preview_folders: tuple[Path, ...] = ()
     vae_in_strips: Callable[[], bool] = lambda: False
-    keep_in_main_memory: Callable[[], bool] = lambda: True
 
 
 class DiffusionEngine:
@@ -67,10 +68,10 @@ class DiffusionEngine:
     def __init__(self, files: ModelFiles, settings: EngineSettings | None = None) -> None:
         self.settings = settings or EngineSettings()
         self.plan: DevicePlan = plan_device(self.settings.wishes)
-        self.shelf = ModelShelf(files, self.plan, self.settings.keep_models, self.settings.keep_in_main_memory)
+        self.shelf = ModelShelf(files, self.plan, self.settings.shelf)
         self._previewer = Previewer(self.settings.preview_folders)
-        tokenizer = CLIPTokenizer.from_pretrained(CONFIGS / "clip_tokenizer")
-        self._vocabulary = vocabulary_of(tokenizer, self._embedding_names)
+        self._tokenizer = CLIPTokenizer.from_pretrained(CONFIGS / "clip_tokenizer")
+        self._vocabularies: dict[tuple[int, ...], Vocabulary] = {}
         logger.info("Pictures are made on %s in %s.", self.plan.device, self.plan.dtype)
 
     def generate(
@@ -91,27 +92,46 @@ class DiffusionEngine:
 
     def count_tokens(self, text: str) -> tuple[int, int]:
         """Return the number of tokens of `text`, network tags left out, and how many fit into its chunks."""
-        return count_tokens(read_tags(text)[0], self._vocabulary, Timeline(int(PARAMETERS["steps"].default)))
+        return count_tokens(read_tags(text)[0], self._vocabulary(), Timeline(int(PARAMETERS["steps"].default)))
 
     def inspect(self, request: GenerationRequest, field: str) -> dict[str, Any]:
         """Say how a prompt is understood; see `core.ports.Engine.inspect`."""
         plan = _checked_plan(request)
         text = plan.text_rules()
         rules = InspectionRules(
-            self._vocabulary, plan.first.timeline, text.emphasis, text.backtrack, divides=field == "prompt"
+            self._vocabulary(request.checkpoint),
+            plan.first.timeline,
+            text.emphasis,
+            text.backtrack,
+            divides=field == "prompt",
         )
         return inspect_prompt(str(getattr(request, field)), rules, self._exists)
 
     def _preview(self, bundle: ModelBundle, latents: Tensor) -> Image.Image:
         return self._previewer.show(bundle, latents, self.settings.preview_kind())
 
-    def _embedding_names(self) -> Sequence[EmbeddingName]:
-        known = self.shelf.embeddings
-        return known.names(self._vocabulary.tokenize, TEXT_WIDTH) if known is not None else ()
+    def _vocabulary(self, checkpoint: str | None = None) -> Vocabulary:
+        """Return how prompts for a checkpoint are read, with its embeddings; None is the one used last."""
+        widths = self._text_widths(checkpoint)
+        if widths not in self._vocabularies:
+            known = ModelEmbeddings(self.shelf.embeddings, widths)
+            plain = vocabulary_of(self._tokenizer)
+            self._vocabularies[widths] = replace(plain, embeddings=lambda: known.index(plain.tokenize))
+        return self._vocabularies[widths]
+
+    def _text_widths(self, checkpoint: str | None) -> tuple[int, ...]:
+        """Return what embeddings must have for a checkpoint, by its family as long as it is not in memory."""
+        try:
+            loaded = self.shelf.loaded(checkpoint)
+            if loaded is not None:
+                return text_widths(loaded.bundle)
+            return TEXT_WIDTHS[self.shelf.files.checkpoints.find(checkpoint or "").family]
+        except (ModelUnavailable, KeyError):
+            return TEXT_WIDTHS[SD1_FAMILY]
 
     def _exists(self, kind: str, name: str) -> bool:
-        loras = self.shelf.files.loras
-        return loras is not None and kind in LORA_KINDS and loras.find(name) is not None
+        folder = folder_of(kind, self.shelf.files)
+        return folder is not None and folder.find(name) is not None
 
 
 def create_engine(
@@ -119,10 +139,12 @@ def create_engine(
     files: ModelFiles,
     option: Callable[[str], Any] | None = None,
     pictures: PictureSource = no_pictures,
+    hash_soon: Callable[[Path], Future[str]] | None = None,
 ) -> DiffusionEngine:
     """Return the engine on the device and in the precision that the command line asks for.
 
-    `option` gives the present value of an option by its key; without it the defaults are taken.
+    `option` gives the present value of an option by its key; without it the defaults are taken. `hash_soon` begins to
+    compute a file's SHA-256.
     """
     wishes = DeviceWishes(
         use_cpu=config.use_cpu,
@@ -130,15 +152,20 @@ def create_engine(
         half=config.half,
         half_vae=config.half_vae,
         mode=config.memory_mode,
+        large_mode="medium" if config.medvram_sdxl else "normal",
     )
     settings = EngineSettings(wishes, pictures=pictures, preview_folders=config.preview_dirs)
     if option is not None:
         settings = replace(
             settings,
-            keep_models=lambda: int(option("sd_checkpoints_limit")),
             preview_kind=lambda: str(option("show_progress_type")),
             vae_in_strips=lambda: bool(option("vae_in_strips")),
-            keep_in_main_memory=lambda: bool(option("sd_checkpoints_keep_in_cpu")),
+            shelf=ShelfRules(
+                keep=lambda: int(option("sd_checkpoints_limit")),
+                keep_in_main_memory=lambda: bool(option("sd_checkpoints_keep_in_cpu")),
+                keep_loras=lambda: int(option("lora_in_memory_limit")),
+                hash_soon=hash_soon,
+            ),
         )
     return DiffusionEngine(files, settings)
 

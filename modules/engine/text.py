@@ -15,8 +15,8 @@ from transformers import CLIPTokenizer
 
 from modules.engine.families import ModelBundle, TextPart
 from modules.engine.memory import DevicePlan
-from modules.networks.embeddings import Embedding, EmbeddingStore
-from modules.prompts.chunks import COMMA_BACKTRACK, Chunk, EmbeddingName, Vocabulary, split_chunks
+from modules.networks.embedding_store import Embedding, EmbeddingStore, ModelEmbeddings
+from modules.prompts.chunks import COMMA_BACKTRACK, Chunk, EmbeddingIndex, Vocabulary, split_chunks
 from modules.prompts.grammar import DEFAULT_EMPHASIS, Fragment, parse_emphasis
 from modules.prompts.schedule import Timeline, prompt_schedule
 
@@ -26,7 +26,7 @@ _REMEMBERED = 32
 
 def vocabulary_of(
     tokenizer: CLIPTokenizer,
-    embeddings: Callable[[], Sequence[EmbeddingName]] | None = None,
+    embeddings: Callable[[], EmbeddingIndex] | None = None,
     ends_padding: bool = True,
 ) -> Vocabulary:
     """Return what chunking needs of CLIP's tokenizer; `embeddings` are asked for anew for every prompt.
@@ -116,10 +116,11 @@ class TextConditioner:
 
     def __init__(self, bundle: ModelBundle, embeddings: EmbeddingStore | None = None) -> None:
         self.bundle = bundle
-        self.embeddings = embeddings
-        # An embedding for two encoders has two sets of vectors, which the store does not know yet.
-        known = embeddings if len(bundle.texts) == 1 else None
-        self.readers = tuple(PartReader(text, bundle.plan, known) for text in bundle.texts)
+        self.embeddings = ModelEmbeddings(embeddings, text_widths(bundle))
+        self.readers = tuple(
+            PartReader(text, bundle.plan, self.embeddings, number) for number, text in enumerate(bundle.texts)
+        )
+        self._index: EmbeddingIndex | None = None
         self._remembered: dict[tuple[str, TextRules, Timeline], EncodedPrompt] = {}
 
     def forget(self) -> None:
@@ -128,6 +129,10 @@ class TextConditioner:
 
     def encode(self, prompt: str, rules: TextRules, timeline: Timeline) -> EncodedPrompt:
         """Return every stage of the prompt with its weights applied, in the U-Net's precision."""
+        index = self.readers[0].index()
+        if index is not self._index:
+            self.forget()
+            self._index = index
         key = (prompt, rules, timeline)
         if key not in self._remembered:
             if len(self._remembered) >= _REMEMBERED:
@@ -137,7 +142,7 @@ class TextConditioner:
 
     def embedding(self, name: str) -> Embedding | None:
         """Return the embedding of that name, None when there is none."""
-        return self.embeddings.get(name) if self.embeddings is not None else None
+        return self.embeddings.get(name)
 
     def _encoded(self, prompt: str, rules: TextRules, timeline: Timeline) -> EncodedPrompt:
         stages = prompt_schedule(prompt, timeline)
@@ -164,14 +169,25 @@ class ReadTexts:
     embeddings: tuple[str, ...]
 
 
+def text_widths(bundle: ModelBundle) -> tuple[int, ...]:
+    """Return the numbers per token of each text encoder, which embeddings must have."""
+    return tuple(int(text.encoder.config.hidden_size) for text in bundle.texts)
+
+
 class PartReader:
     """Reads texts with one text encoder."""
 
-    def __init__(self, text: TextPart, plan: DevicePlan, embeddings: EmbeddingStore | None) -> None:
+    def __init__(self, text: TextPart, plan: DevicePlan, embeddings: ModelEmbeddings, number: int) -> None:
+        """Take the encoder, which is the model's `number`-th, from 0."""
         self.text = text
         self.plan = plan
         self.embeddings = embeddings
-        self.vocabulary = vocabulary_of(text.tokenizer, self._embedding_names, text.spec.ends_padding)
+        self.number = number
+        self.vocabulary = vocabulary_of(text.tokenizer, self.index, text.spec.ends_padding)
+
+    def index(self) -> EmbeddingIndex:
+        """Return what finds embeddings in prompts."""
+        return self.embeddings.index(self.vocabulary.tokenize)
 
     def read(self, texts: Sequence[str], rules: TextRules) -> ReadTexts:
         """Return the texts' vectors in float32; texts of fewer chunks are filled up with empty ones."""
@@ -183,10 +199,6 @@ class PartReader:
         names = dict.fromkeys(fix.name for chunks in chunked for chunk in chunks for fix in chunk.fixes)
         # The vector for the whole prompt is that of its first chunk, as in A1111.
         return ReadTexts(torch.cat([vectors for vectors, _ in columns], dim=1), columns[0][1], tuple(names))
-
-    def _embedding_names(self) -> Sequence[EmbeddingName]:
-        width = int(self.text.encoder.config.hidden_size)
-        return self.embeddings.names(self.vocabulary.tokenize, width) if self.embeddings is not None else ()
 
     def _read_chunks(self, chunks: Sequence[Chunk], rules: TextRules) -> tuple[Tensor, Tensor | None]:
         """Return (chunks, 77, width) for the chunks that stand at one place in the stages of one prompt, and pooled.
@@ -207,11 +219,10 @@ class PartReader:
     @contextlib.contextmanager
     def _replacing_vectors(self, chunks: Sequence[Chunk]) -> Iterator[None]:
         """Inside the block the token vectors at every embedding's place are the embedding's own."""
-        store = self.embeddings
-        if store is None or not any(chunk.fixes for chunk in chunks):
+        if not any(chunk.fixes for chunk in chunks):
             yield
             return
-        found = {fix.name: store.get(fix.name) for chunk in chunks for fix in chunk.fixes}
+        found = {fix.name: self.embeddings.get(fix.name) for chunk in chunks for fix in chunk.fixes}
 
         def replace_vectors(_: object, __: object, vectors: Tensor) -> Tensor:
             changed = vectors.clone()
@@ -219,8 +230,8 @@ class PartReader:
                 for fix in chunk.fixes:
                     embedding = found[fix.name]
                     if embedding is not None:
-                        first = fix.offset + 1
-                        changed[row, first : first + len(embedding.vectors)] = embedding.vectors.to(changed)
+                        first, own = fix.offset + 1, embedding.vectors[self.number].to(changed)
+                        changed[row, first : first + len(own)] = own[: len(changed[row]) - first]
             return changed
 
         hook = self._inner().embeddings.token_embedding.register_forward_hook(replace_vectors)

@@ -22,12 +22,14 @@ from modules.library.identify import (
     folder_weights,
     identify_file,
     identify_folder,
+    predicting,
 )
 from modules.library.model_notes import YES, read_notes
 from modules.library.scanning import natural_key, walk_folders
 
 STARTER_NAME = "starter"
 _WEIGHTS = ".safetensors"
+_PREDICTION = "prediction"
 _NOT_CHECKPOINTS = (".vae.safetensors", ".vae.pt", ".vae.ckpt")
 
 logger = logging.getLogger(__name__)
@@ -141,6 +143,16 @@ class CheckpointCatalog:
             self._entries = tuple(known if kept.path == entry.path else kept for kept in self._entries or ())
         return known
 
+    def learned(self, entry: CheckpointEntry, prediction: str) -> None:
+        """Remember what the U-Net of a checkpoint predicts, which names and shapes did not tell."""
+        try:
+            self.hashes.keep_fact(entry.weights, _PREDICTION, prediction)
+        except (OSError, Unusable) as error:
+            logger.info("What %s predicts cannot be remembered: %s", entry.name, error)
+        known = self._entry(entry.path, entry.name)
+        with self._lock:
+            self._entries = tuple(known if kept.path == entry.path else kept for kept in self._entries or ())
+
     def _exactly(self, wanted: str) -> CheckpointEntry | None:
         entries = self.entries()
         whole = (entry for entry in entries if wanted in (entry.title.casefold(), entry.name.casefold()))
@@ -167,9 +179,15 @@ class CheckpointCatalog:
         except Unusable as error:
             logger.info("Checkpoint %s cannot be used: %s", name, error)
             return CheckpointEntry(name, path, usable=False, reason=str(error))
-        facts = {each.name: getattr(identity, each.name) for each in fields(identity)}
-        entry = CheckpointEntry(name, path, usable=True, **facts)
+        entry = _usable(name, path, identity)
+        if identity.prediction is None:
+            entry = _usable(name, path, predicting(identity, self.hashes.fact(entry.weights, _PREDICTION)))
         return replace(entry, sha256=self.hashes.known(entry.weights))
+
+
+def _usable(name: str, path: Path, identity: Identity) -> CheckpointEntry:
+    facts = {each.name: getattr(identity, each.name) for each in fields(identity)}
+    return CheckpointEntry(name, path, usable=True, **facts)
 
 
 def _other_names(entry: CheckpointEntry) -> set[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from pathlib import Path
 
 from modules.cli import REPO_ROOT, AppConfig
 from modules.core.errors import ModelUnavailable
@@ -11,7 +12,14 @@ from modules.core.parameters import AUTOMATIC_VAE, NO_VAE, NOISE_SOURCES
 from modules.imaging.resize import UPSCALERS
 from modules.library.catalog import CheckpointCatalog
 from modules.library.hashing import HashCache
-from modules.library.network_files import EMBEDDING_ENDINGS, LORA_ENDINGS, NetworkFolder
+from modules.library.headers import HeaderCache
+from modules.library.network_files import (
+    EMBEDDING_ENDINGS,
+    EMBEDDING_PICTURE_ENDINGS,
+    HYPERNETWORK_ENDINGS,
+    LORA_ENDINGS,
+    NetworkFolder,
+)
 from modules.library.vae_files import VaeCatalog
 from modules.sampling import registry
 from modules.settings.store import SettingsStore
@@ -29,23 +37,40 @@ def open_catalog(config: AppConfig) -> CheckpointCatalog:
     if config.checkpoint is not None:
         folders.append(config.checkpoint.parent)
     folders.append(SHIPPED_CHECKPOINTS)
-    hashes = HashCache(config.data_dir / "outputs" / ".easel" / "hashes.json")
+    hashes = HashCache(_cache_folder(config) / "hashes.json")
     return CheckpointCatalog(list(dict.fromkeys(folders)), hashes)
 
 
 def open_loras(config: AppConfig, hashes: HashCache) -> NetworkFolder:
     """Return the LoRA files of the folders that the command line names."""
-    return NetworkFolder(config.lora_dirs, LORA_ENDINGS, hashes, hash_kind="tensors")
+    headers = HeaderCache(_cache_folder(config) / "lora-headers.json")
+    return NetworkFolder(config.lora_dirs, LORA_ENDINGS, hashes, hash_kind="tensors", headers=headers)
+
+
+def open_hypernetworks(config: AppConfig, hashes: HashCache) -> NetworkFolder:
+    """Return the hypernetworks of the folders that the command line names."""
+    return NetworkFolder(config.hypernetwork_dirs, HYPERNETWORK_ENDINGS, hashes)
+
+
+def open_embedding_pictures(config: AppConfig, hashes: HashCache) -> NetworkFolder:
+    """Return the pictures in the folders of embeddings, in some of which A1111 has hidden one."""
+    return NetworkFolder(config.embeddings_dirs, EMBEDDING_PICTURE_ENDINGS, hashes)
 
 
 def open_embeddings(config: AppConfig, hashes: HashCache) -> NetworkFolder:
     """Return the textual inversion embeddings of the folders that the command line names."""
-    return NetworkFolder(config.embeddings_dirs, EMBEDDING_ENDINGS, hashes)
+    headers = HeaderCache(_cache_folder(config) / "embedding-headers.json")
+    return NetworkFolder(config.embeddings_dirs, EMBEDDING_ENDINGS, hashes, headers=headers)
 
 
 def open_vaes(config: AppConfig, catalog: CheckpointCatalog) -> VaeCatalog:
     """Return the VAEs of the folders that the command line names, and those beside the checkpoints of `catalog`."""
     return VaeCatalog(config.vae_dirs, catalog.folders, catalog.hashes)
+
+
+def _cache_folder(config: AppConfig) -> Path:
+    """Return the folder of what is known of model files and can always be found out again."""
+    return config.data_dir / "outputs" / ".easel"
 
 
 def default_checkpoint(settings: SettingsStore, catalog: CheckpointCatalog) -> str:

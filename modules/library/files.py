@@ -1,4 +1,4 @@
-"""All model files that there are: the catalogs of checkpoints, VAEs, LoRAs and embeddings."""
+"""All model files that there are: the catalogs of checkpoints, VAEs, LoRAs, embeddings and hypernetworks."""
 
 from __future__ import annotations
 
@@ -7,19 +7,31 @@ from typing import Self
 
 from modules.cli import AppConfig
 from modules.library.catalog import CheckpointCatalog
-from modules.library.choices import open_catalog, open_embeddings, open_loras, open_vaes
+from modules.library.choices import (
+    open_catalog,
+    open_embedding_pictures,
+    open_embeddings,
+    open_hypernetworks,
+    open_loras,
+    open_vaes,
+)
 from modules.library.network_files import NetworkFolder
 from modules.library.vae_files import VaeCatalog
 
 
 @dataclass(frozen=True, slots=True)
 class ModelFiles:
-    """Where models are found. Without `vaes`, `loras` or `embeddings` none of those are known."""
+    """Where models are found; without a catalog none of its kind are known.
+
+    `embedding_pictures`: pictures beside the embeddings, some of which hold one.
+    """
 
     checkpoints: CheckpointCatalog
     vaes: VaeCatalog | None = None
     loras: NetworkFolder | None = None
     embeddings: NetworkFolder | None = None
+    hypernetworks: NetworkFolder | None = None
+    embedding_pictures: NetworkFolder | None = None
 
     @classmethod
     def of(cls, config: AppConfig) -> Self:
@@ -30,11 +42,13 @@ class ModelFiles:
             open_vaes(config, checkpoints),
             open_loras(config, checkpoints.hashes),
             open_embeddings(config, checkpoints.hashes),
+            open_hypernetworks(config, checkpoints.hashes),
+            open_embedding_pictures(config, checkpoints.hashes),
         )
 
     def refresh(self) -> None:
         """Look at all folders again."""
         self.checkpoints.refresh()
-        for folder in (self.vaes, self.loras, self.embeddings):
+        for folder in (self.vaes, self.loras, self.embeddings, self.hypernetworks, self.embedding_pictures):
             if folder is not None:
                 folder.refresh()

@@ -40,6 +40,8 @@ EPSILON, VELOCITY = "epsilon", "v_prediction"
 BASE, INPAINTING, PIX2PIX, DEPTH = "base", "inpainting", "pix2pix", "depth"
 VARIANTS: Mapping[int, str] = {4: BASE, 9: INPAINTING, 8: PIX2PIX, 5: DEPTH}
 """Channels that a U-Net takes, to what those beyond the latents' four are: a masked picture, a picture, a depth map."""
+SD2_EPSILON_SIZE = 512
+"""Edge in pixels of the pictures that the base models of SD 2.x were trained on, which predict noise."""
 COMPONENTS_KEY = "easel.components"
 """Metadata key under which a single file may bring its components' configurations (JSON) when they are not the
 family's own."""
@@ -105,7 +107,7 @@ class Correction:
     def applied(self, found: Identity) -> Identity:
         """Return `found` with what is known better of its noise levels."""
         zero_snr = found.zero_snr if self.zero_snr is None else self.zero_snr
-        return replace(found, prediction=self.prediction or found.prediction, zero_snr=zero_snr)
+        return predicting(replace(found, zero_snr=zero_snr), self.prediction or found.prediction)
 
 
 AS_FOUND = Correction()
@@ -122,6 +124,13 @@ def identify_file(path: Path, known: Correction = AS_FOUND) -> Identity:
     except UnreadableFile as error:
         raise Unusable(str(error)) from error
     return identify_header(header, known)
+
+
+def predicting(found: Identity, prediction: str | None) -> Identity:
+    """Return `found` with this prediction, and with the size that SD 2.x models of that kind were trained on."""
+    epsilon_base = found.family == SD2_FAMILY and prediction == EPSILON and not found.sizes
+    size = SD2_EPSILON_SIZE if epsilon_base else found.native_size
+    return replace(found, prediction=prediction, native_size=size)
 
 
 def header_of(path: Path) -> Header:

@@ -1,143 +1,134 @@
-"""LoRA files in kohya's layout: for each layer two small matrices whose product is added to the layer's weight.
-
-Paper: https://arxiv.org/abs/2106.09685; for convolutions https://arxiv.org/abs/2309.14859, with `mid` section 3.3.
-"""
+"""Files of LoRA and its kin, read into what they do to each layer."""
 
 from __future__ import annotations
 
+import json
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from math import prod
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from math import sqrt
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from modules.networks.reading import NetworkOnDisk, Version, read_content, unusable, version_of
+from modules.networks.keys import split_key
+from modules.networks.kinds.base import LayerChange, PartsProblem
+from modules.networks.kinds.registry import read_change
+from modules.networks.reading import NetworkOnDisk, Version, read_content, read_metadata, unusable, version_of
 
-LAYER_PREFIX = "lora_"
-_UP, _DOWN, _MID, _ALPHA = "lora_up.weight", "lora_down.weight", "lora_mid.weight", "alpha"
-_PARTS = frozenset((_UP, _DOWN, _MID, _ALPHA))
-_REMEMBERED = 4
+REMEMBERED = 4
 """Files; the largest ones for SD 1.x take some hundred MB."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class LowRank:
-    """The change of one layer.
-
-    `up`: (out, rank) or (out, rank, 1, 1); `down`: (rank, in) or (rank, in, rows, columns); `mid`, only of some
-    convolutions: (rank of up, rank of down, rows, columns); `alpha`: it was trained at the strength alpha / rank,
-    None: at 1.
-    """
-
-    up: Tensor
-    down: Tensor
-    mid: Tensor | None = None
-    alpha: float | None = None
-
-    @property
-    def scale(self) -> float:
-        """The factor that belongs to the matrices' product."""
-        return 1.0 if self.alpha is None else self.alpha / self.down.shape[0]
-
-    @property
-    def consistent(self) -> bool:
-        """Say whether the parts can be multiplied with each other."""
-        if self.up.dim() < 2 or self.down.dim() < 2 or prod(self.up.shape[2:]) != 1:
-            return False
-        if self.mid is None:
-            return self.up.shape[1] == self.down.shape[0]
-        inner = (self.up.shape[1], self.down.shape[0])
-        return self.mid.dim() == 4 and tuple(self.mid.shape[:2]) == inner and prod(self.down.shape[2:]) == 1
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """The shape of the change as the file has it; layers may have more or fewer dimensions of length 1."""
-        outer = (self.up.shape[0], self.down.shape[1])
-        return (*outer, *(self.down if self.mid is None else self.mid).shape[2:])
-
-    def fits(self, weight_shape: Sequence[int]) -> bool:
-        """Say whether the change can be added to a weight of that shape."""
-        return _plain(self.shape) == _plain(weight_shape)
-
-    def delta(self, weight_shape: Sequence[int], dyn: int | None = None) -> Tensor:
-        """Return the change at strength 1, of shape `weight_shape`, in float32 and main memory."""
-        change = torch.zeros(tuple(weight_shape))
-        self.add_to(change, 1.0, dyn)
-        return change
-
-    def add_to(self, weight: Tensor, strength: float, dyn: int | None = None) -> None:
-        """Add the change times `strength` to `weight`, which must be in float32; computed on the weight's device.
-
-        `dyn` keeps only so many of the ranks, without changing the scale; like A1111's it does nothing where there is
-        a `mid`.
-        """
-        up = self.up.to(weight.device, torch.float32).flatten(1)
-        down = self.down.to(weight.device, torch.float32).flatten(1)
-        factor = self.scale * strength
-        if self.mid is not None:
-            mid = self.mid.to(weight.device, torch.float32)
-            weight += torch.einsum("or,rshw,si->oihw", up, mid, down).mul_(factor).reshape(weight.shape)
-        elif prod(weight.shape[2:]) == 1:
-            weight.view(weight.shape[0], -1).addmm_(up[:, :dyn], down[:dyn], alpha=factor)
-        else:
-            weight += (up[:, :dyn] @ down[:dyn]).mul_(factor).reshape(weight.shape)
+_BUNDLE = "bundle_emb"
+"""What comes before the embeddings that some files bring along."""
+_PLAIN_PARTS = frozenset({"weight", "bias"})
+"""Names that every other file has too."""
+_SETTINGS_KEY = "lora_adapter_metadata"
+"""Where diffusers keeps what peft was set to, as JSON, by component."""
+_SETTINGS_FILE = "adapter_config.json"
+"""Where peft keeps it, beside its own files."""
+_COMPONENTS = ("text_encoder_2", "text_encoder", "unet", "")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Lora:
-    """One file's changes by kohya's name of the layer, and the names in it that are no layer's."""
+    """One file's changes by the layer's name in it, the names in it that are no layer's, and its embeddings.
+
+    `bundled`: what an embedding's own file would hold, by the embedding's name.
+    """
 
     path: Path
-    modules: Mapping[str, LowRank]
+    modules: Mapping[str, LayerChange]
     strangers: tuple[str, ...] = ()
+    bundled: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
 def read_lora(file: NetworkOnDisk) -> Lora:
     """Return what the file holds. Raises NetworkUnavailable when it is broken or no LoRA."""
-    content = read_content(file.path)
-    nested = content.get("state_dict")
     layers: dict[str, dict[str, Tensor]] = {}
+    bundled: dict[str, dict[str, Any]] = {}
     strangers = []
-    for name, value in (nested if isinstance(nested, Mapping) else content).items():
-        if not isinstance(value, Tensor):
-            continue
-        layer, _, part = str(name).partition(".")
-        if layer.startswith(LAYER_PREFIX):
-            layers.setdefault(layer, {})[part] = value
+    for name, value in _tensors(read_content(file.path)):
+        split = split_key(name)
+        if name.startswith(f"{_BUNDLE}."):
+            _add_bundled(bundled, name, value)
+        elif split is not None:
+            layers.setdefault(split[0], {})[split[1]] = value
         else:
-            strangers.append(str(name))
+            strangers.append(name)
+    foreign = [layer for layer, parts in layers.items() if parts.keys() <= _PLAIN_PARTS]
+    strangers += [f"{layer}.{part}" for layer in foreign for part in layers.pop(layer)]
     if not layers:
-        raise unusable(file.path, "it holds no LoRA in the layout that SD 1.x's have (lora_unet_…, lora_te_…)")
-    modules = {layer: _low_rank(file.path, layer, parts) for layer, parts in layers.items()}
-    return Lora(file.path, modules, tuple(strangers))
+        raise unusable(file.path, "it holds no LoRA nor anything like it")
+    _add_strengths(file.path, layers)
+    modules = {layer: _change(file.path, layer, parts) for layer, parts in layers.items()}
+    return Lora(file.path, modules, tuple(strangers), bundled)
 
 
-def _low_rank(path: Path, layer: str, parts: Mapping[str, Tensor]) -> LowRank:
-    unknown = sorted(set(parts) - _PARTS)
-    if unknown:
-        raise unusable(path, f"its layer {layer} is of a kind that is not supported yet ({', '.join(unknown)})")
-    missing = [part for part in (_UP, _DOWN) if part not in parts]
-    if missing:
-        raise unusable(path, f"its layer {layer} lacks {' and '.join(missing)}")
-    alpha = parts.get(_ALPHA)
-    if alpha is not None and alpha.numel() != 1:
-        raise unusable(path, f"the alpha of its layer {layer} is no single number")
-    change = LowRank(parts[_UP], parts[_DOWN], parts.get(_MID), None if alpha is None else float(alpha))
-    if not change.consistent:
-        shapes = ", ".join(str(tuple(parts[part].shape)) for part in (_UP, _MID, _DOWN) if part in parts)
-        raise unusable(path, f"the parts of its layer {layer} do not fit each other ({shapes})")
-    return change
+def _tensors(content: Mapping[Any, Any]) -> Iterator[tuple[str, Tensor]]:
+    nested = content.get("state_dict")
+    for name, value in (nested if isinstance(nested, Mapping) else content).items():
+        if isinstance(value, Tensor):
+            yield str(name), value
+
+
+def _change(path: Path, layer: str, parts: Mapping[str, Tensor]) -> LayerChange:
+    try:
+        return read_change(parts)
+    except PartsProblem as error:
+        raise unusable(path, f"its layer {layer} cannot be read: {error}") from error
+
+
+def _add_bundled(bundled: dict[str, dict[str, Any]], name: str, value: Tensor) -> None:
+    """Put a tensor `bundle_emb.NAME.PART`, or `bundle_emb.NAME.string_to_param.PART`, in its embedding's table."""
+    _, embedding, part = [*name.split(".", 2), ""][:3]
+    table, _, inner = part.partition(".")
+    if inner:
+        bundled.setdefault(embedding, {})[table] = {inner: value}
+    else:
+        bundled.setdefault(embedding, {})[part] = value
+
+
+def _add_strengths(path: Path, layers: Mapping[str, dict[str, Tensor]]) -> None:
+    """Give layers without an alpha the one that peft was set to, where the file or one beside it tells."""
+    if any("alpha" in parts for parts in layers.values()):
+        return
+    settings = _settings(path, any(layer.startswith("base_model.") for layer in layers))
+    for layer, parts in layers.items() if settings else ():
+        component = next(name for name in _COMPONENTS if layer.startswith(f"{name}." if name else ""))
+        own = {key.removeprefix(f"{component}."): value for key, value in settings.items()} if component else settings
+        alpha = _alpha(own, layer)
+        if alpha is not None and "lora_down.weight" in parts:
+            rank = parts["lora_down.weight"].shape[0]
+            parts["alpha"] = torch.tensor(alpha * (sqrt(rank) if own.get("use_rslora") else 1.0))
+
+
+def _settings(path: Path, beside: bool) -> Mapping[str, Any]:
+    text = read_metadata(path).get(_SETTINGS_KEY, "")
+    try:
+        if not text and beside:
+            text = path.with_name(_SETTINGS_FILE).read_text(encoding="utf-8")
+        settings = json.loads(text) if text else {}
+    except (OSError, ValueError):
+        return {}
+    return settings if isinstance(settings, dict) else {}
+
+
+def _alpha(settings: Mapping[str, Any], layer: str) -> float | None:
+    """Return the alpha for a layer: that of the first pattern which its name ends with, else the common one."""
+    patterns = settings.get("alpha_pattern")
+    own = (value for name, value in (patterns or {}).items() if layer.endswith(str(name).strip("^$")))
+    value = next(own, settings.get("lora_alpha"))
+    return float(value) if isinstance(value, int | float) else None
 
 
 class LoraCache:
     """Keeps the files that were read last, as long as they do not change on disk. For one thread at a time."""
 
-    def __init__(self, limit: int = _REMEMBERED) -> None:
-        """Take how many files to keep."""
-        self.limit = limit
+    def __init__(self, limit: Callable[[], int] = lambda: REMEMBERED) -> None:
+        """Take how many files to keep; asked for anew at every file."""
+        self._limit = limit
         self._kept: OrderedDict[Version, Lora] = OrderedDict()
 
     def get(self, file: NetworkOnDisk) -> Lora:
@@ -145,12 +136,6 @@ class LoraCache:
         version = version_of(file.path)
         lora = self._kept.pop(version, None) or read_lora(file)
         self._kept[version] = lora
-        while len(self._kept) > self.limit:
+        while len(self._kept) > max(0, self._limit()):
             self._kept.popitem(last=False)
         return lora
-
-
-def _plain(shape: Sequence[int]) -> tuple[int, ...]:
-    """Return the shape without the 1 x 1 of such convolutions, which are written with and without it."""
-    plain = tuple(shape)
-    return plain[:2] if all(length == 1 for length in plain[2:]) else plain

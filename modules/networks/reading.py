@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load
 from torch import nn
 
@@ -69,6 +69,18 @@ def read_content(path: Path) -> Mapping[Any, Any]:
     if not isinstance(content, Mapping):
         raise unusable(path, "it holds no table of tensors")
     return content
+
+
+def read_metadata(path: Path) -> Mapping[str, str]:
+    """Return what a safetensors file says of itself in its header; nothing for other and for broken files."""
+    if path.suffix.lower() != _SAFE:
+        return {}
+    try:
+        with safe_open(path, "pt") as file:
+            metadata: Mapping[str, str] | None = file.metadata()
+    except (OSError, SafetensorError):
+        return {}
+    return metadata or {}
 
 
 def _unpickled(path: Path) -> Any:

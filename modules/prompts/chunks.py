@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from modules.prompts.grammar import Fragment, parse_emphasis, without_comments
 from modules.prompts.schedule import Timeline, prompt_schedule, split_parts
@@ -26,12 +27,28 @@ class EmbeddingName:
     token_ids: tuple[int, ...]
 
 
+class KnownEmbedding(Protocol):
+    """What chunking asks of an embedding."""
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+
+    @property
+    def vector_count(self) -> int:
+        """How many vectors it stands for, 0 when it cannot be used; asked only where its tokens stand in a prompt."""
+
+    @property
+    def token_ids(self) -> tuple[int, ...]:
+        """Its name as tokens."""
+
+
 @dataclass(frozen=True, slots=True)
 class Vocabulary:
     """What chunking needs of a tokenizer: text to token numbers, without start and end, and three of the numbers.
 
-    `embeddings` tells those that there are now; of several with the same tokens the last counts. `spell` turns one
-    token back into the text that it stands for, for those who show tokens to people.
+    `embeddings` tells those that there are now; of several with the same tokens the last that can be used counts.
+    `spell` turns one token back into the text that it stands for, for those who show tokens to people.
     """
 
     tokenize: Callable[[str], Sequence[int]]
@@ -39,7 +56,7 @@ class Vocabulary:
     end: int
     comma: int | None
     padding: int
-    embeddings: Callable[[], Sequence[EmbeddingName]] | None = None
+    embeddings: Callable[[], Sequence[KnownEmbedding] | EmbeddingIndex] | None = None
     spell: Callable[[int], str] | None = None
 
 
@@ -69,19 +86,21 @@ class Chunk:
     used: int = 0
 
 
-class _EmbeddingIndex:
-    """Finds the longest embedding name that begins at a token."""
+class EmbeddingIndex:
+    """Finds the longest embedding name that begins at a token. With many embeddings it is worth keeping."""
 
-    def __init__(self, embeddings: Sequence[EmbeddingName]) -> None:
+    def __init__(self, embeddings: Iterable[KnownEmbedding]) -> None:
         """Take all names; those without tokens or with more vectors than a chunk holds can never be found."""
-        usable = {each.token_ids: each for each in embeddings if each.token_ids and each.vector_count <= CHUNK_TOKENS}
-        self._by_first: dict[int, list[EmbeddingName]] = {}
-        for embedding in sorted(usable.values(), key=lambda each: len(each.token_ids), reverse=True):
+        self._by_first: dict[int, list[KnownEmbedding]] = {}
+        last_first = [each for each in embeddings if each.token_ids][::-1]
+        for embedding in sorted(last_first, key=lambda each: len(each.token_ids), reverse=True):
             self._by_first.setdefault(embedding.token_ids[0], []).append(embedding)
 
-    def at(self, tokens: Sequence[int], position: int) -> EmbeddingName | None:
+    def at(self, tokens: Sequence[int], position: int) -> KnownEmbedding | None:
+        """Return the embedding whose name begins at a place among the tokens, None when there is none."""
         for embedding in self._by_first.get(tokens[position], ()):
-            if tuple(tokens[position : position + len(embedding.token_ids)]) == embedding.token_ids:
+            same = tuple(tokens[position : position + len(embedding.token_ids)]) == embedding.token_ids
+            if same and 0 < embedding.vector_count <= CHUNK_TOKENS:
                 return embedding
         return None
 
@@ -90,7 +109,8 @@ class _Writer:
     def __init__(self, vocabulary: Vocabulary, backtrack: int) -> None:
         self.vocabulary = vocabulary
         self.backtrack = backtrack
-        self.embeddings = _EmbeddingIndex(vocabulary.embeddings() if vocabulary.embeddings else ())
+        known = vocabulary.embeddings() if vocabulary.embeddings else ()
+        self.embeddings = known if isinstance(known, EmbeddingIndex) else EmbeddingIndex(known)
         self.chunks: list[Chunk] = []
         self.tokens: list[int] = []
         self.weights: list[float] = []
@@ -126,7 +146,7 @@ class _Writer:
         if len(self.tokens) == CHUNK_TOKENS:
             self.finish()
 
-    def _add_embedding(self, embedding: EmbeddingName, weight: float) -> None:
+    def _add_embedding(self, embedding: KnownEmbedding, weight: float) -> None:
         """Add placeholders for the vectors, all of them in one chunk; no comma is looked for then."""
         if len(self.tokens) + embedding.vector_count > CHUNK_TOKENS:
             self.finish()

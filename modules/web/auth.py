@@ -24,6 +24,9 @@ from starlette.requests import HTTPConnection, Request
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from modules.cli import AppConfig
+from modules.core.errors import NotAllowed
+
 COOKIE = "easel_session"
 SESSION_SECONDS = 14 * 24 * 3600
 LOGIN_PATH = "/login"
@@ -215,6 +218,17 @@ class AuthGate:
             return name
         self._limiter.failed(address)
         return None
+
+
+def is_admin(scope: Scope, config: AppConfig) -> bool:
+    """Say whether whoever sent a request may download, merge and delete models: where nobody signs in, everybody."""
+    return not config.credentials or scope.get("user_name") in (config.admins or config.credentials[0][:1])
+
+
+def require_admin(request: Request, config: AppConfig) -> None:
+    """Raise NotAllowed unless an admin sent the request."""
+    if not is_admin(request.scope, config):
+        raise NotAllowed("Only an admin may do this. Admins are named with --admin when the server is started.")
 
 
 def is_api(path: str) -> bool:

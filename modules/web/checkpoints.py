@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from modules.core.errors import ModelUnavailable
 from modules.core.parameters import PARAMETERS
 from modules.library.catalog import CheckpointCatalog, CheckpointEntry
+from modules.library.model_notes import read_notes
 from modules.settings.store import SettingsStore
 
 logger = logging.getLogger(__name__)
@@ -52,7 +53,8 @@ class CheckpointChooser:
     def choose(self, title: str) -> Mapping[str, object]:
         """Make `title` the current checkpoint and begin to load it; an unusable one changes nothing.
 
-        Returns `state()`, with `problem` telling why the choice was refused.
+        Returns `state()`, with `problem` telling why the choice was refused, or else with `defaults`, the values that
+        are noted for the form.
         """
         try:
             entry = self._catalog.find(title)
@@ -61,7 +63,7 @@ class CheckpointChooser:
         if entry.title != self._settings.get(SETTING):
             self._settings.update({SETTING: entry.title})
         self._preload(entry.title)
-        return self.state()
+        return {**self.state(), "defaults": dict(read_notes(entry.path).defaults)}
 
     def state(self) -> Mapping[str, object]:
         """Return what the page shows beside the selector."""

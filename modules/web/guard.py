@@ -23,7 +23,7 @@ LARGEST_BODY = 2 * 1024 * 1024
 """Bytes of a request's body."""
 LARGEST_PICTURE_BODY = 96 * 1024 * 1024
 """Bytes of a body that may hold a picture, as it is or as base64."""
-PICTURE_PATHS = frozenset({"/easel/png-info", "/sdapi/v1/txt2img", "/sdapi/v1/png-info"})
+PICTURE_PATHS = frozenset({"/easel/png-info", "/sdapi/v1/txt2img", "/sdapi/v1/png-info", "/easel/library/preview"})
 LARGEST_PATH = 4096
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})

@@ -9,13 +9,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from fastapi import APIRouter
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from modules.jobs.queue import JobQueue
+from modules.jobs.tasks import TaskBoard
 
 BEAT_SECONDS = 5.0
 """After so long a silence the page is told that the connection still stands."""
@@ -53,13 +54,14 @@ class Mailbox:
 
     def _append(self, message: dict[str, Any]) -> None:
         # Only the newest progress counts, so a slow page is not sent all that it missed.
-        if message["type"] == "progress" and self._messages and self._messages[-1]["type"] == "progress":
+        newest_only = message["type"] in ("progress", "tasks")
+        if newest_only and self._messages and self._messages[-1]["type"] == message["type"]:
             self._messages.pop()
         self._messages.append(message)
         self._arrived.set()
 
 
-def make_live_router(jobs: JobQueue) -> APIRouter:
+def make_live_router(jobs: JobQueue, tasks: TaskBoard) -> APIRouter:
     """Return the route of the socket."""
     router = APIRouter()
 
@@ -68,13 +70,18 @@ def make_live_router(jobs: JobQueue) -> APIRouter:
         """Serve one page until it goes."""
         await socket.accept()
         mailbox = Mailbox(asyncio.get_running_loop())
-        unsubscribe = jobs.subscribe(mailbox.put)
+        leave = (jobs.subscribe(mailbox.put), tasks.subscribe(mailbox.put))
+
+        def snapshot() -> Mapping[str, Any]:
+            return {**jobs.snapshot(), "tasks": tasks.message()["tasks"]}
+
         watcher = asyncio.create_task(_wait_until_gone(socket))
-        sender = asyncio.create_task(_send_all(socket, jobs, mailbox))
+        sender = asyncio.create_task(_send_all(socket, snapshot, mailbox))
         try:
             await asyncio.wait({watcher, sender}, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            unsubscribe()
+            for unsubscribe in leave:
+                unsubscribe()
             for task in (watcher, sender):
                 task.cancel()
             await asyncio.gather(watcher, sender, return_exceptions=True)
@@ -94,10 +101,10 @@ def for_browser(value: Any) -> Any:
     return value
 
 
-async def _send_all(socket: WebSocket, jobs: JobQueue, mailbox: Mailbox) -> None:
+async def _send_all(socket: WebSocket, snapshot: Callable[[], Mapping[str, Any]], mailbox: Mailbox) -> None:
     """Send the snapshot, then every message as it comes."""
     with contextlib.suppress(WebSocketDisconnect):
-        await socket.send_json(for_browser(await asyncio.to_thread(jobs.snapshot)))
+        await socket.send_json(for_browser(await asyncio.to_thread(snapshot)))
         while not mailbox.overflowing():
             await socket.send_json(for_browser(await mailbox.take()))
         await socket.close(TRY_AGAIN_LATER)

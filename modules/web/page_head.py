@@ -21,25 +21,34 @@ STYLES = (
     "txt2img.css",
     "folds.css",
     "tools.css",
+    "library.css",
     "pnginfo.css",
     "queue.css",
+    "tasks.css",
+    "panels.css",
     "settings.css",
     "overlays.css",
     "dialogs.css",
 )
 
+Facts = Callable[[Scope], Mapping[str, object]]
+"""Tells what the page has to know, which depends on who asks for it."""
+LATE_SCRIPTS = ("library", "downloads", "merger")
+
 
 class PageHead:
     """ASGI application that rewrites the answer to `/` and leaves all others alone."""
 
-    def __init__(self, app: ASGIApp, folder: Path, address: str, facts: Callable[[], Mapping[str, object]]) -> None:
+    def __init__(self, app: ASGIApp, folder: Path, address: str, facts: Facts) -> None:
         self._app = app
         self._assets = address
         self._facts = facts
         # What the first paint needs travels with the page: no request to wait for, no flash of the other scheme.
         self._scheme = (folder / "scheme.js").read_text(encoding="utf-8")
         self._styles = "".join((folder / name).read_text(encoding="utf-8") for name in STYLES)
-        scripts = sorted(path.name for path in folder.glob("*.js") if path.name not in ("scheme.js", "main.js"))
+        # These scripts are fetched when what they are for is opened.
+        names = (path.name for path in folder.glob("*.js") if not path.name.startswith(LATE_SCRIPTS))
+        scripts = sorted(name for name in names if name not in ("scheme.js", "main.js"))
         self._preloads = [f"{address}/{name}" for name in scripts]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -61,7 +70,7 @@ class PageHead:
             body.extend(message.get("body", b""))
             if message.get("more_body", False):
                 return
-            page = self._rewrite(bytes(body)) if body else b""
+            page = self._rewrite(bytes(body), scope) if body else b""
             headers = MutableHeaders(scope=start)
             headers["cache-control"] = "no-store"
             if body:
@@ -71,15 +80,15 @@ class PageHead:
 
         await self._app(scope, receive, send_rewritten)
 
-    def _rewrite(self, page: bytes) -> bytes:
-        head = self._head().encode()
+    def _rewrite(self, page: bytes, scope: Scope) -> bytes:
+        head = self._head(scope).encode()
         page = SOCIAL_TAGS.sub(b"", page)
         page, count = PLACE.subn(lambda match: match.group(1) + head, page, count=1)
         return page if count else page.replace(b"</head>", head + b"</head>", 1)
 
-    def _head(self) -> str:
+    def _head(self, scope: Scope) -> str:
         # "<" is escaped so that no text among the facts can end the script element.
-        facts = json.dumps(dict(self._facts())).replace("<", "\\u003c")
+        facts = json.dumps(dict(self._facts(scope))).replace("<", "\\u003c")
         preloads = "".join(f'<link rel="modulepreload" href="{address}">' for address in self._preloads)
         return (
             f'<link rel="icon" type="image/svg+xml" href="{self._assets}/favicon.svg">'

@@ -14,10 +14,13 @@ from modules.imaging.infotext import infotext_values, unread_pairs
 from modules.imaging.parsing import Infotext, parse_infotext
 from modules.imaging.versions import compatibility
 from modules.sampling import registry
+from modules.web.network_names import ADDITIONAL_PREFIX, HYPERNETWORK_KEYS, with_present_names
 from modules.web.requests import CHECKPOINT_KEY, override_pair
 from modules.web.services import WebServices
 
-_KNOWN_ASIDE = frozenset({"Model hash", "VAE hash", "Version", "Lora hashes", "TI hashes", "User", "Face restoration"})
+_KNOWN_ASIDE = frozenset({
+    "Model hash", "VAE hash", "Version", "Lora hashes", "TI hashes", "User", "Face restoration", *HYPERNETWORK_KEYS,
+})  # fmt: skip
 """Pairs that tell of the picture without being settings of the form."""
 _SECOND_PROMPTS = ("hr_prompt", "hr_negative_prompt")
 _CHECKPOINT_FIELDS = ("hr_checkpoint", "refiner_checkpoint")
@@ -61,8 +64,10 @@ class Paster:
         Old sampler names are split, models are found by hash or name, and the old ways of the version that wrote the
         infotext are turned on if the option says so.
         """
+        settings = self._services.settings
+        infotext = with_present_names(infotext, self._services.files, str(settings.get("lora_preferred_name")))
         pairs = dict(infotext.pairs)
-        if self._services.settings.get("auto_backcompat"):
+        if settings.get("auto_backcompat"):
             pairs.update(compatibility(pairs, infotext.prompt))
         raw = infotext_values(Infotext(infotext.prompt, infotext.negative_prompt, pairs))
         notes: list[str] = []
@@ -95,7 +100,7 @@ class Paster:
         self._choose_checkpoint(values, pasted)
         pasted.notes += [
             f"{key}: {value} has no field here." for key, value in unread_pairs(infotext).items()
-            if key not in _KNOWN_ASIDE
+            if key not in _KNOWN_ASIDE and not key.startswith(ADDITIONAL_PREFIX)
         ]  # fmt: skip
         return pasted
 

@@ -6,16 +6,18 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from modules.core.errors import ModelUnavailable
 from modules.imaging.resize import LATENT_UPSCALERS, NO_UPSCALER, PIXEL_UPSCALERS
+from modules.library.choices import CHECKPOINT_OPTION
+from modules.library.identify import SD1_FAMILY, header_of
 from modules.library.network_files import NetworkFile
-from modules.library.reading import UnreadableFile, read_header
+from modules.library.reading import UnreadableFile
+from modules.library.text_widths import TEXT_WIDTHS
 from modules.sampling import registry
 from modules.sampling.registry import Sampler
 from modules.web.sdapi_facts import MODEL_SCHEDULES, NO_RHO, SCHEDULE_RHOS, UPSCALER_SCALE
 from modules.web.services import WebServices
 
-TEXT_WIDTH = 768
-"""Numbers per token vector of Stable Diffusion 1.x, the family whose embeddings can be used."""
 _SAFE = ".safetensors"
 _TWO_ENCODERS = ("clip_l", "clip_g")
 """The tensors of an embedding for SDXL."""
@@ -100,11 +102,18 @@ def embeddings(services: WebServices) -> dict[str, dict[str, Any]]:
     """List the embeddings, those for other kinds of models apart; what only opening a file would tell is null."""
     found = services.files.embeddings.entries() if services.files.embeddings is not None else []
     described = {file.name: told for file in found if (told := _embedding(file)) is not None}
-    fits = {name: told["shape"] in (None, TEXT_WIDTH) for name, told in described.items()}
+    width = sum(_text_widths(services))
+    fits = {name: told["shape"] in (None, width) for name, told in described.items()}
     return {
         "loaded": {name: told for name, told in described.items() if fits[name]},
         "skipped": {name: told for name, told in described.items() if not fits[name]},
     }
+
+
+def hypernetworks(services: WebServices) -> list[dict[str, str]]:
+    """List the hypernetworks."""
+    found = services.files.hypernetworks.entries() if services.files.hypernetworks is not None else []
+    return [{"name": file.name, "path": str(file.path)} for file in found]
 
 
 LISTINGS: Mapping[str, Listing] = {
@@ -117,8 +126,19 @@ LISTINGS: Mapping[str, Listing] = {
     "prompt-styles": prompt_styles,
     "loras": loras,
     "embeddings": embeddings,
+    "hypernetworks": hypernetworks,
 }
 """Each list by the last part of its address."""
+
+
+def _text_widths(services: WebServices) -> tuple[int, ...]:
+    """Return what embeddings must have for the checkpoint that is chosen."""
+    for name in (str(services.settings.get(CHECKPOINT_OPTION) or ""), ""):
+        try:
+            return TEXT_WIDTHS.get(services.files.checkpoints.find(name).family, TEXT_WIDTHS[SD1_FAMILY])
+        except ModelUnavailable:
+            continue
+    return TEXT_WIDTHS[SD1_FAMILY]
 
 
 def _sampler_options(sampler: Sampler) -> dict[str, str]:
@@ -140,19 +160,17 @@ def _name(label: str) -> str:
 
 def _embedding(file: NetworkFile) -> dict[str, Any] | None:
     """Return what is known of an embedding; None for a file whose header shows that it is none."""
-    count, width = None, None
-    if file.path.suffix.lower() == _SAFE:
-        shape = _vectors_shape(file.path)
-        if shape is None:
-            return None
-        count, width = shape
+    shape = _vectors_shape(file.path)
+    if shape is None and file.path.suffix.lower() == _SAFE:
+        return None
+    count, width = shape or (None, None)
     return {"step": None, "sd_checkpoint": None, "sd_checkpoint_name": None, "shape": width, "vectors": count}
 
 
 def _vectors_shape(path: Path) -> tuple[int, int] | None:
     """Return how many vectors a file holds and how wide they are; those for two text encoders count as one, wider."""
     try:
-        shapes = read_header(path).shapes
+        shapes = header_of(path).shapes
     except UnreadableFile:
         return None
     if set(shapes) == set(_TWO_ENCODERS):

@@ -13,26 +13,31 @@ from fastapi.exceptions import RequestValidationError
 from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.responses import Response
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Scope
 
 from modules.cli import LOOPBACK_HOST
 from modules.core.errors import (
+    DownloadFailed,
     EaselError,
     FieldProblem,
     InvalidRequest,
     JobNotFound,
     JobStateConflict,
     ModelUnavailable,
+    NotAllowed,
     StorageFailed,
 )
 from modules.core.parameters import LONGEST_PROMPT
 from modules.web.asset_server import AssetServer
-from modules.web.auth import AttemptLimiter, AuthGate, Credentials, Sessions
+from modules.web.auth import AttemptLimiter, AuthGate, Credentials, Sessions, is_admin
 from modules.web.checkpoints import CheckpointChooser
+from modules.web.download_routes import make_download_router
 from modules.web.forms import TXT2IMG_FIELDS, describe_fields, describe_overrides
 from modules.web.guard import LARGEST_BODY, Guard, HostNames
 from modules.web.job_routes import make_job_router
+from modules.web.library_routes import make_library_router
 from modules.web.live import make_live_router
+from modules.web.merge_routes import make_merge_router
 from modules.web.option_routes import make_option_router
 from modules.web.page_head import PageHead
 from modules.web.pages.layout import build_page
@@ -43,6 +48,7 @@ from modules.web.prompt_routes import make_prompt_router
 from modules.web.sdapi_http import PlainJson
 from modules.web.sdapi_routes import make_api_router
 from modules.web.services import WebServices
+from modules.web.task_routes import make_task_router
 from modules.web.theme import make_theme
 from modules.web.verify_routes import make_verify_router
 
@@ -53,6 +59,8 @@ STATUS_OF_ERROR: Mapping[type[EaselError], int] = {
     JobNotFound: 404,
     JobStateConflict: 409,
     ModelUnavailable: 422,
+    DownloadFailed: 422,
+    NotAllowed: 403,
     StorageFailed: 507,
 }
 QUICK_COMPRESSION = 4
@@ -63,8 +71,9 @@ def create_app(services: WebServices) -> Guard:
     config = services.config
     chooser = CheckpointChooser(services.files.checkpoints, services.settings, services.jobs.preload)
 
-    def facts() -> Mapping[str, object]:
+    def facts(scope: Scope) -> Mapping[str, object]:
         return {
+            "admin": is_admin(scope, config),
             "fields": describe_fields("txt2img", TXT2IMG_FIELDS),
             "overrides": describe_overrides(),
             "native_size": chooser.native_size(),
@@ -91,13 +100,17 @@ def make_routes(services: WebServices, chooser: CheckpointChooser) -> FastAPI:
     app.add_middleware(CORSMiddleware, allow_origins=[])
     app.add_exception_handler(EaselError, _answer_error)
     app.add_exception_handler(RequestValidationError, _answer_malformed)
-    app.include_router(make_live_router(services.jobs))
+    app.include_router(make_live_router(services.jobs, services.background.tasks))
     app.include_router(make_picture_router(services.jobs, services.outputs))
     app.include_router(make_job_router(services, chooser))
+    app.include_router(make_task_router(services))
+    app.include_router(make_download_router(services))
+    app.include_router(make_merge_router(services))
     app.include_router(make_option_router(services, chooser))
     app.include_router(make_prompt_router(services, chooser))
     app.include_router(make_picture_info_router(services))
     app.include_router(make_verify_router(services, chooser))
+    app.include_router(make_library_router(services))
     app.include_router(make_api_router(services, chooser))
     # The gallery then refers to pictures where they are; else Gradio would copy each of them.
     gr.set_static_paths([services.outputs])

@@ -9,16 +9,34 @@ from modules.cli import AppConfig
 from modules.core.request import ChoiceLists
 from modules.gallery.inputs import InputStore
 from modules.jobs.queue import JobQueue
+from modules.jobs.tasks import TaskBoard
+from modules.library.background import HashWorker
+from modules.library.downloads import Downloader
 from modules.library.files import ModelFiles
+from modules.library.filling import LibraryFiller
+from modules.library.hub_tokens import HubTokens
+from modules.library.merge_recipe import MergePlaces
+from modules.library.shelves import ModelLibrary
 from modules.prompts.styles import StyleBook
 from modules.settings.store import SettingsStore
+
+
+@dataclass(frozen=True, slots=True)
+class BackgroundServices:
+    """What runs beside the queue of pictures: the board of tasks, and what downloads and merges need."""
+
+    tasks: TaskBoard
+    downloader: Downloader
+    tokens: HubTokens
+    merges: MergePlaces
 
 
 @dataclass(frozen=True, slots=True)
 class WebServices:
     """The services of the running application, as the page and its routes use them.
 
-    `files`: the catalogs of models; `styles`: the users' prompt styles; `inputs`: pictures that users hand in;
+    `files`: the catalogs of models; `library`: the same with notes and previews, `filler` reads it ahead, and `hashes`
+    computes what is unknown of it; `styles`: the users' prompt styles; `inputs`: pictures that users hand in;
     `outputs`: folder of the pictures, absolute.
     """
 
@@ -30,3 +48,7 @@ class WebServices:
     inputs: InputStore
     outputs: Path
     config: AppConfig
+    library: ModelLibrary
+    hashes: HashWorker
+    filler: LibraryFiller
+    background: BackgroundServices

@@ -281,6 +281,16 @@ def test_what_a_u_net_predicts_is_found_by_asking_it(velocity: bool, tmp_path: P
     assert (found == VELOCITY) == velocity
 
 
+def test_what_a_u_net_predicts_is_asked_once_and_remembered(tmp_path: Path) -> None:
+    write_tiny(tmp_path / "model.safetensors", "sd2", TINY["sd2"])
+    engine = engine_for(tmp_path)
+    assert engine.shelf.files.checkpoints.find("").prediction is None
+    model = engine.shelf.get("", Watcher())
+    assert engine.shelf.files.checkpoints.find("").prediction == model.bundle.prediction
+    assert engine.shelf.get("", Watcher()) is model
+    assert engine_for(tmp_path).shelf.files.checkpoints.find("").prediction == model.bundle.prediction
+
+
 def test_a_pickled_file_gives_the_same_tensors_as_a_safetensors_file(tmp_path: Path) -> None:
     write_tiny(tmp_path / "model.safetensors", "sd1", TINY["sd1"])
     with safe_open(tmp_path / "model.safetensors", "pt") as file:

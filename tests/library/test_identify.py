@@ -13,6 +13,7 @@ from modules.library.identify import (
     identify_header,
 )
 from modules.library.reading import Header
+from tests import layouts
 
 UNET_INPUT = "model.diffusion_model.input_blocks.0.0.weight"
 CROSS = "model.diffusion_model.input_blocks.1.1.transformer_blocks.0.attn2.to_k.weight"
@@ -106,6 +107,12 @@ def test_a_file_may_lack_vae_or_text_encoder(prefix: str, missing: tuple[str, ..
 def test_a_u_net_alone_is_known_by_every_way_of_naming_it(shapes: dict[str, tuple[int, ...]]) -> None:
     identity = identify_header(Header(shapes, {}))
     assert identity == Identity("sdxl", 1024, variant="inpainting", missing=("vae", "text_encoder", "text_encoder_2"))
+
+
+@pytest.mark.parametrize(("prediction", "size"), [("epsilon", 512), ("v_prediction", 768), ("", 768)])
+def test_the_base_models_of_sd_2_are_for_smaller_pictures(prediction: str, size: int) -> None:
+    identity = identify_header(Header(layouts.sd2().shapes(), {}), Correction(prediction=prediction))
+    assert (identity.prediction, identity.native_size) == (prediction or None, size)
 
 
 def test_what_the_user_knows_better_counts() -> None:

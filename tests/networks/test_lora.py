@@ -9,8 +9,10 @@ import torch
 from torch import Tensor
 
 from modules.core.errors import NetworkUnavailable
-from modules.networks.lora import LoraCache, LowRank, read_lora
-from tests.networks.tiny import TEXT_LINEAR, UNET_CONV_3, UNET_LINEAR, lora_file, lora_tensors, on_disk, random
+from modules.networks.kinds.base import LayerChange
+from modules.networks.kinds.low_rank import LowRank
+from modules.networks.lora import LoraCache, read_lora
+from tests.networks.tiny import TEXT_LINEAR, UNET_CONV_3, UNET_LINEAR, delta, lora_file, lora_tensors, on_disk, random
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32])
@@ -18,28 +20,28 @@ def test_a_linear_change_is_up_times_down_times_alpha_over_rank(tmp_path: Path, 
     tensors = lora_tensors(dtype, rank=4, alpha=2.0)
     change = read_lora(lora_file(tmp_path / "a.safetensors", tensors)).modules[UNET_LINEAR]
     up, down = (tensors[f"{UNET_LINEAR}.lora_{part}.weight"].float() for part in ("up", "down"))
-    torch.testing.assert_close(change.delta((5, 6)), up @ down * 0.5)
+    torch.testing.assert_close(delta(change, (5, 6)), up @ down * 0.5)
 
 
 def test_without_alpha_the_product_is_taken_as_it_is() -> None:
     up, down = random(5, 3), random(3, 6)
-    torch.testing.assert_close(LowRank(up, down).delta((5, 6)), up @ down)
+    torch.testing.assert_close(delta(LayerChange(LowRank(up, down)), (5, 6)), up @ down)
 
 
 @pytest.mark.parametrize("size", [1, 3])
 def test_a_convolution_acts_like_its_two_convolutions_in_a_row(size: int) -> None:
     up, down, picture = random(6, 2, 1, 1), random(2, 4, size, size), random(1, 4, 7, 7)
-    change = LowRank(up, down, alpha=1.0).delta((6, 4, size, size))
+    change = delta(LayerChange(LowRank(up, down), 0.5), (6, 4, size, size))
     in_a_row = torch.conv2d(torch.conv2d(picture, down), up) / 2
     torch.testing.assert_close(torch.conv2d(picture, change), in_a_row, atol=1e-5, rtol=1e-5)
 
 
 def test_a_convolution_in_three_parts_acts_like_its_three_convolutions_in_a_row() -> None:
     up, mid, down, picture = random(6, 2, 1, 1), random(2, 3, 3, 3), random(3, 4, 1, 1), random(1, 4, 7, 7)
-    change = LowRank(up, down, mid, alpha=6.0)
+    change = LayerChange(LowRank(up, down, mid), 2.0)
     in_a_row = torch.conv2d(torch.conv2d(torch.conv2d(picture, down), mid), up) * 2
-    torch.testing.assert_close(torch.conv2d(picture, change.delta((6, 4, 3, 3))), in_a_row, atol=1e-4, rtol=1e-4)
-    assert torch.equal(change.delta((6, 4, 3, 3), dyn=1), change.delta((6, 4, 3, 3)))
+    torch.testing.assert_close(torch.conv2d(picture, delta(change, (6, 4, 3, 3))), in_a_row, atol=1e-4, rtol=1e-4)
+    assert torch.equal(delta(change, (6, 4, 3, 3), dyn=1), delta(change, (6, 4, 3, 3)))
 
 
 def test_flat_matrices_fit_a_convolution_of_one_pixel_and_the_other_way_round() -> None:
@@ -50,14 +52,14 @@ def test_flat_matrices_fit_a_convolution_of_one_pixel_and_the_other_way_round() 
         assert change.fits((6, 4, 1, 1))
         assert not change.fits((6, 4, 3, 3))
         assert not change.fits((4, 6))
-    assert torch.equal(flat.delta((6, 4, 1, 1)).flatten(1), square.delta((6, 4)))
+    assert torch.equal(delta(LayerChange(flat), (6, 4, 1, 1)).flatten(1), delta(LayerChange(square), (6, 4)))
 
 
 def test_a_cut_rank_keeps_the_first_ranks_and_the_scale() -> None:
     up, down = random(5, 4), random(4, 6)
-    change = LowRank(up, down, alpha=2.0)
-    torch.testing.assert_close(change.delta((5, 6), dyn=1), up[:, :1] @ down[:1] * 0.5)
-    torch.testing.assert_close(change.delta((5, 6), dyn=99), change.delta((5, 6)))
+    change = LayerChange(LowRank(up, down), 0.5)
+    torch.testing.assert_close(delta(change, (5, 6), dyn=1), up[:, :1] @ down[:1] * 0.5)
+    torch.testing.assert_close(delta(change, (5, 6), dyn=99), delta(change, (5, 6)))
 
 
 @pytest.mark.parametrize("ending", [".pt", ".ckpt"])
@@ -68,7 +70,7 @@ def test_pickled_files_hold_the_same(tmp_path: Path, ending: str, nested: bool) 
     torch.save({"state_dict": tensors, "epoch": 3} if nested else tensors, file)
     lora = read_lora(on_disk(file))
     assert set(lora.modules) == {name.partition(".")[0] for name in tensors}
-    assert torch.equal(lora.modules[TEXT_LINEAR].up, tensors[f"{TEXT_LINEAR}.lora_up.weight"])
+    assert torch.equal(lora.modules[TEXT_LINEAR].core.up, tensors[f"{TEXT_LINEAR}.lora_up.weight"])
 
 
 class Malice:
@@ -121,14 +123,16 @@ def without(name: str) -> dict[str, Tensor]:
     [
         ({"model.weight": random(2, 2)}, "holds no LoRA"),
         ({"emb_params": random(2, 8)}, "holds no LoRA"),
-        (without(f"{UNET_LINEAR}.lora_up.weight"), f"{UNET_LINEAR} lacks lora_up.weight"),
-        (without(f"{UNET_CONV_3}.lora_down.weight"), f"{UNET_CONV_3} lacks lora_down.weight"),
+        ({"model.diffusion_model.out.2.weight": random(2, 2), "model.diffusion_model.out.2.bias": random(2)},
+         "holds no LoRA"),
+        (without(f"{UNET_LINEAR}.lora_up.weight"), f"{UNET_LINEAR} cannot be read: it lacks lora_up.weight"),
+        (without(f"{UNET_CONV_3}.lora_down.weight"), f"{UNET_CONV_3} cannot be read: it lacks lora_down.weight"),
         (lora_tensors() | {f"{UNET_LINEAR}.lora_down.weight": random(3, 6)}, "do not fit each other"),
         (lora_tensors() | {f"{UNET_LINEAR}.lora_up.weight": random(5)}, "do not fit each other"),
         (lora_tensors() | {f"{UNET_CONV_3}.lora_mid.weight": random(9, 9, 3, 3)}, "do not fit each other"),
         (lora_tensors() | {f"{UNET_LINEAR}.alpha": random(2)}, "no single number"),
-        (lora_tensors() | {"lora_unet_x.hada_w1_a": random(2, 2)}, r"not supported yet \(hada_w1_a\)"),
-        (lora_tensors() | {f"{UNET_LINEAR}.dora_scale": random(5, 1)}, r"not supported yet \(dora_scale\)"),
+        (lora_tensors() | {"lora_unet_x.hada_w1_a": random(2, 2)}, "lacks hada_w1_b and hada_w2_a and hada_w2_b"),
+        ({"lora_unet_x.dora_scale": random(2, 2)}, r"of no known kind \(dora_scale\)"),
     ],
 )
 def test_a_file_that_is_no_whole_lora_says_why(tmp_path: Path, tensors: dict[str, Tensor], reason: str) -> None:
@@ -142,11 +146,11 @@ def test_a_file_is_read_again_only_after_it_changed(tmp_path: Path) -> None:
     first = cache.get(file)
     assert cache.get(file) is first
     lora_file(file.path, lora_tensors(rank=3))
-    assert cache.get(file).modules[UNET_LINEAR].down.shape[0] == 3
+    assert cache.get(file).modules[UNET_LINEAR].core.down.shape[0] == 3
 
 
 def test_only_the_files_read_last_are_kept(tmp_path: Path) -> None:
-    cache = LoraCache(limit=2)
+    cache = LoraCache(lambda: 2)
     files = [lora_file(tmp_path / f"{name}.safetensors") for name in "abc"]
     first, second, _ = (cache.get(file) for file in files)
     assert cache.get(files[1]) is second

@@ -1,6 +1,7 @@
 """Weights follow the set of networks that is asked for, and come back bit for bit."""
 
 import logging
+import re
 from pathlib import Path
 
 import pytest
@@ -8,8 +9,8 @@ import torch
 from accelerate import cpu_offload
 from torch import Tensor, nn
 
-from modules.core.errors import NetworkUnavailable
-from modules.networks.lora import LoraCache, LowRank, read_lora
+from modules.networks.kinds.low_rank import LowRank
+from modules.networks.lora import LoraCache, read_lora
 from modules.networks.patching import LoraUse, NetworkPatcher
 from tests.networks.tiny import (
     TEXT_LINEAR,
@@ -18,8 +19,10 @@ from tests.networks.tiny import (
     OldTextEncoder,
     TextEncoder,
     Unet,
+    delta,
     lora_file,
     lora_tensors,
+    on_disk,
     random,
 )
 
@@ -56,9 +59,9 @@ def test_every_kind_of_layer_gets_its_change_times_its_strength(
     after = weights(unet, text_encoder)
     changes = read_lora(file).modules
     expected = {
-        "0.down_blocks.0.attentions.0.to_q.weight": changes[UNET_LINEAR].delta((5, 6)) * -2,
-        "0.conv_in.weight": changes[UNET_CONV_3].delta((6, 4, 3, 3)) * -2,
-        "1.encoder.layers.0.self_attn.q_proj.weight": changes[TEXT_LINEAR].delta((8, 8)) * 0.5,
+        "0.down_blocks.0.attentions.0.to_q.weight": delta(changes[UNET_LINEAR], (5, 6)) * -2,
+        "0.conv_in.weight": delta(changes[UNET_CONV_3], (6, 4, 3, 3)) * -2,
+        "1.encoder.layers.0.self_attn.q_proj.weight": delta(changes[TEXT_LINEAR], (8, 8)) * 0.5,
     }
     for name, change in expected.items():
         torch.testing.assert_close(after[name], before[name] + change)
@@ -101,7 +104,7 @@ def test_half_precision_weights_are_rounded_once(tmp_path: Path, unet: Unet, tex
     original = weight.float()
     file = lora_file(tmp_path / "a.safetensors")
     NetworkPatcher(unet, text_encoder).set([LoraUse(file, 0.0, 2**-7), LoraUse(file, 0.0, 2**-6)])
-    change = read_lora(file).modules[UNET_LINEAR].delta((5, 6))
+    change = delta(read_lora(file).modules[UNET_LINEAR], (5, 6))
     assert torch.equal(weight, (original + change * 2**-7 + change * 2**-6).half())
 
 
@@ -133,7 +136,7 @@ def test_the_rank_can_be_cut(tmp_path: Path, unet: Unet, text_encoder: TextEncod
     weight = unet.down_blocks[0].attentions[0].to_q.weight
     before = weight.clone()
     NetworkPatcher(unet, text_encoder).set([LoraUse(file, 1.0, 1.0, dyn=1)])
-    torch.testing.assert_close(weight, before + read_lora(file).modules[UNET_LINEAR].delta((5, 6), dyn=1))
+    torch.testing.assert_close(weight, before + delta(read_lora(file).modules[UNET_LINEAR], (5, 6), dyn=1))
 
 
 def test_strength_zero_leaves_a_network_alone(tmp_path: Path, unet: Unet, text_encoder: TextEncoder) -> None:
@@ -166,38 +169,154 @@ def test_a_failure_while_applying_brings_the_original_weights_back(
     assert changed(before, weights(unet, text_encoder))
 
 
-def test_a_refused_file_leaves_the_set_before_it(tmp_path: Path, unet: Unet, text_encoder: TextEncoder) -> None:
-    patcher = NetworkPatcher(unet, text_encoder)
+def test_a_file_that_cannot_be_used_is_left_out_and_the_others_act(
+    tmp_path: Path, unet: Unet, text_encoder: TextEncoder
+) -> None:
+    before = weights(unet, text_encoder)
     good = LoraUse(lora_file(tmp_path / "a.safetensors"), 1.0, 1.0)
+    bad = LoraUse(lora_file(tmp_path / "b.safetensors", {"weight": random(2, 2)}), 1.0, 1.0)
+    gone = LoraUse(on_disk(tmp_path / "gone.safetensors"), 1.0, 1.0)
+    patcher = NetworkPatcher(unet, text_encoder)
     patcher.set([good])
     applied = weights(unet, text_encoder)
-    bad = lora_file(tmp_path / "b.safetensors", {"weight": random(2, 2)})
-    with pytest.raises(NetworkUnavailable):
-        patcher.set([good, LoraUse(bad, 1.0, 1.0)])
+    outcome = patcher.set([bad, good, gone])
     assert same(applied, weights(unet, text_encoder))
+    assert set(outcome.refused) == {bad, gone}
+    assert "b.safetensors" in outcome.refused[bad]
+    assert "gone.safetensors" in outcome.refused[gone]
+    patcher.set([bad])
+    assert same(before, weights(unet, text_encoder))
 
 
-@pytest.mark.parametrize(
-    ("tensors", "reason"),
-    [
-        (
-            {f"{UNET_LINEAR}.lora_up.weight": random(5, 2), f"{UNET_LINEAR}.lora_down.weight": random(2, 9)},
-            rf"another kind of model \(its {UNET_LINEAR} is \(5, 9\), this model's \(5, 6\)\)",
-        ),
-        (
-            {"lora_te1_x.lora_up.weight": random(5, 2), "lora_te1_x.lora_down.weight": random(2, 9)},
-            "none of its layers is one of this model's .*lora_te1_x",
-        ),
-    ],
-)
+REFUSALS = [
+    (
+        {f"{UNET_LINEAR}.lora_up.weight": random(5, 2), f"{UNET_LINEAR}.lora_down.weight": random(2, 9)},
+        rf"another kind of model \(its {UNET_LINEAR} is \(5, 9\), this model's \(5, 6\)\)",
+    ),
+    (
+        {"lora_te2_x.lora_up.weight": random(5, 2), "lora_te2_x.lora_down.weight": random(2, 9)},
+        "it was made for SDXL, this checkpoint is SD 1.x",
+    ),
+    (
+        {"lora_unet_x.lora_up.weight": random(5, 2), "lora_unet_x.lora_down.weight": random(2, 9)},
+        "none of its layers is one of this model's .*lora_unet_x",
+    ),
+    (
+        {"lora_unet_double_blocks_0_img_attn_qkv.lora_up.weight": random(5, 2),
+         "lora_unet_double_blocks_0_img_attn_qkv.lora_down.weight": random(2, 9)},
+        "it was made for Flux, this checkpoint is SD 1.x",
+    ),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("tensors", "reason"), REFUSALS)
 def test_a_file_for_another_model_is_refused(
     tmp_path: Path, unet: Unet, text_encoder: TextEncoder, tensors: dict[str, Tensor], reason: str
 ) -> None:
     before = weights(unet, text_encoder)
-    file = lora_file(tmp_path / "foreign.safetensors", tensors)
-    with pytest.raises(NetworkUnavailable, match=rf"foreign\.safetensors .*{reason}"):
-        NetworkPatcher(unet, text_encoder).set([LoraUse(file, 1.0, 1.0)])
+    use = LoraUse(lora_file(tmp_path / "foreign.safetensors", tensors), 1.0, 1.0)
+    outcome = NetworkPatcher(unet, text_encoder, kind="SD 1.x").set([use])
+    assert re.search(rf"foreign\.safetensors .*{reason}", outcome.refused[use])
     assert same(before, weights(unet, text_encoder))
+
+
+def test_a_few_layers_that_do_not_fit_are_left_out_with_a_remark(
+    tmp_path: Path, unet: Unet, text_encoder: TextEncoder
+) -> None:
+    tensors = lora_tensors() | {f"{UNET_LINEAR}.lora_down.weight": random(2, 9)}
+    before = weights(unet, text_encoder)
+    use = LoraUse(lora_file(tmp_path / "a.safetensors", tensors), 1.0, 1.0)
+    outcome = NetworkPatcher(unet, text_encoder).set([use])
+    assert outcome.refused == {}
+    assert outcome.remarks == ("1 layers of the network a.safetensors do not fit this model and were left out.",)
+    assert len(changed(before, weights(unet, text_encoder))) == LAYERS - 1
+
+
+def test_only_what_differs_is_touched_and_files_in_use_are_not_read_again(
+    tmp_path: Path, unet: Unet, text_encoder: TextEncoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tensors = lora_tensors()
+    text = lora_file(tmp_path / "t.safetensors", {name: it for name, it in tensors.items() if "_te_" in name})
+    convs = lora_file(tmp_path / "c.safetensors", {name: it for name, it in tensors.items() if "conv_in" in name})
+    cache = LoraCache(lambda: 0)
+    patcher = NetworkPatcher(unet, text_encoder, cache)
+    patcher.set([LoraUse(text, 1.0, 1.0), LoraUse(convs, 1.0, 1.0)])
+    text_encoder.encoder["layers"][0].self_attn["q_proj"].weight[0, 0] = 12345
+    monkeypatch.setattr(cache, "get", None)
+    layers: list[int] = []
+    before = weights(unet, text_encoder)
+    patcher.set([LoraUse(text, 1.0, 1.0), LoraUse(convs, 1.0, 0.5)], lambda: layers.append(1))
+    assert changed(before, weights(unet, text_encoder)) == {"0.conv_in.weight"}
+    assert len(layers) == 1
+
+
+def test_a_stop_between_two_layers_brings_the_original_weights_back(
+    tmp_path: Path, unet: Unet, text_encoder: TextEncoder
+) -> None:
+    before = weights(unet, text_encoder)
+    patcher = NetworkPatcher(unet, text_encoder)
+    calls: list[int] = []
+
+    def stop_at_the_third() -> None:
+        calls.append(1)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+
+    use = LoraUse(lora_file(tmp_path / "a.safetensors"), 1.0, 1.0)
+    with pytest.raises(KeyboardInterrupt):
+        patcher.set([use], stop_at_the_third)
+    assert same(before, weights(unet, text_encoder))
+    patcher.set([use])
+    assert len(changed(before, weights(unet, text_encoder))) == LAYERS
+
+
+@pytest.mark.parametrize("has_bias", [True, False])
+def test_biases_and_norms_change_and_come_back(tmp_path: Path, text_encoder: TextEncoder, has_bias: bool) -> None:
+    unet = nn.ModuleDict({"a": nn.Linear(4, 3, bias=has_bias), "n": nn.GroupNorm(2, 4), "m": nn.LayerNorm(4)})
+    unet.requires_grad_(False)
+    file = lora_file(tmp_path / "a.safetensors", {
+        "lora_unet_a.diff": random(3, 4), "lora_unet_a.diff_b": random(3), "lora_unet_n.w_norm": random(4),
+        "lora_unet_n.b_norm": random(4, seed=1), "lora_unet_m.w_norm": random(4, seed=2),
+    })  # fmt: skip
+    before = weights(unet)
+    picture, bias = random(1, 4), unet["a"].bias.clone() if has_bias else torch.zeros(3)
+    out = unet["a"](picture)
+    patcher = NetworkPatcher(unet, text_encoder)
+    patcher.set([LoraUse(file, 1.0, 0.5)])
+    wanted = nn.functional.linear(picture, before["0.a.weight"] + random(3, 4) / 2, bias + random(3) / 2)
+    torch.testing.assert_close(unet["a"](picture), wanted)
+    torch.testing.assert_close(unet["n"].bias, before["0.n.bias"] + random(4, seed=1) / 2)
+    torch.testing.assert_close(unet["m"].weight, before["0.m.weight"] + random(4, seed=2) / 2)
+    patcher.set([LoraUse(file, 1.0, 1.5)])
+    patcher.set([])
+    assert torch.equal(unet["a"](picture), out)
+    assert set(weights(unet)) == set(before)
+    assert same(before, weights(unet))
+
+
+def test_weights_in_eight_bits_are_changed_and_come_back(tmp_path: Path, text_encoder: TextEncoder) -> None:
+    unet = nn.ModuleDict({"a": nn.Linear(4, 3)}).requires_grad_(False)
+    unet["a"].weight.data = unet["a"].weight.data.to(torch.float8_e4m3fn)
+    before = weights(unet)
+    file = lora_file(tmp_path / "a.safetensors", {"lora_unet_a.diff": random(3, 4)})
+    patcher = NetworkPatcher(unet, text_encoder)
+    patcher.set([LoraUse(file, 1.0, 1.0)])
+    wanted = (before["0.a.weight"].float() + random(3, 4)).to(torch.float8_e4m3fn)
+    assert torch.equal(unet["a"].weight.float(), wanted.float())
+    patcher.set([])
+    assert same(before, weights(unet))
+
+
+def test_the_first_convolution_of_an_inpainting_model_changes_in_its_latents_alone(
+    tmp_path: Path, text_encoder: TextEncoder
+) -> None:
+    unet = nn.ModuleDict({"conv_in": nn.Conv2d(9, 6, 3)}).requires_grad_(False)
+    before = unet["conv_in"].weight.clone()
+    file = lora_file(tmp_path / "a.safetensors", {k: v for k, v in lora_tensors().items() if "conv_in" in k})
+    change = delta(read_lora(file).modules[UNET_CONV_3], (6, 4, 3, 3))
+    NetworkPatcher(unet, text_encoder).set([LoraUse(file, 1.0, 1.0)])
+    torch.testing.assert_close(unet["conv_in"].weight[:, :4], before[:, :4] + change)
+    assert torch.equal(unet["conv_in"].weight[:, 4:], before[:, 4:])
 
 
 def test_unknown_names_in_a_file_are_told_once(
@@ -210,7 +329,7 @@ def test_unknown_names_in_a_file_are_told_once(
         for strength in (1.0, 2.0):
             patcher.set([LoraUse(file, strength, strength)])
     (record,) = caplog.records
-    assert "2 names" in record.getMessage()
+    assert "1 names" in record.getMessage()
     assert "lora_unet_elsewhere" in record.getMessage()
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
+
+from modules.networks.kinds.base import LayerChange
 
 UNET_LINEAR = "lora_unet_down_blocks_0_attentions_0_to_q"
 UNET_CONV_1 = "lora_unet_down_blocks_0_attentions_0_proj_in"
@@ -73,6 +76,11 @@ class OldTextEncoder(nn.Module):
 
 def random(*shape: int, dtype: torch.dtype = torch.float32, seed: int = 0) -> Tensor:
     return torch.randn(shape, generator=torch.Generator().manual_seed(seed + sum(shape))).to(dtype)
+
+
+def delta(change: LayerChange, shape: Sequence[int], dyn: int | None = None) -> Tensor:
+    """What a network adds to a weight of zeros, which is all that it adds unless it looks at the weight."""
+    return change.delta(torch.zeros(tuple(shape)), dyn)
 
 
 def lora_tensors(

@@ -102,9 +102,7 @@ def test_unipc_starts_at_the_last_of_the_timesteps_and_takes_as_many_steps() -> 
     assert plan.steps == 5
     assert LEVELS.timestep_at(plan.sigmas[[0, -1]]).tolist() == pytest.approx([401.0, 0.0], abs=0.05)
     skipped = PassOptions(ScheduleOptions(skip_type="logSNR"))
-    assert not torch.allclose(
-        plan_pass(sampler_of("UniPC"), UNIFORM, LEVELS, 10, skipped, 0.5).sigmas, plan.sigmas
-    )
+    assert not torch.allclose(plan_pass(sampler_of("UniPC"), UNIFORM, LEVELS, 10, skipped, 0.5).sigmas, plan.sigmas)
 
 
 @pytest.mark.parametrize("sampler", registry.SAMPLERS, ids=lambda sampler: sampler.label)

@@ -52,6 +52,7 @@ def test_the_lists_are_there_without_torch(repo_root: Path) -> None:
     code = "import sys, modules.sampling.registry as r; r.sampler_labels(); assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], cwd=repo_root, check=True)
 
+
 A1111_ORDER = (
     "DPM++ 2M", "DPM++ SDE", "DPM++ 2M SDE", "DPM++ 2M SDE Heun", "DPM++ 2S a", "DPM++ 3M SDE", "Euler a", "Euler",
     "LMS", "Heun", "DPM2", "DPM2 a", "DPM fast", "DPM adaptive", "Restart", "DDIM", "DDIM CFG++", "PLMS", "UniPC",

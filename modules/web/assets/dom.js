@@ -42,6 +42,22 @@ export function whenPresent(selector, callback) {
   look();
 }
 
+/**
+ * Call back when the element is on screen for the first time, as when its tab is opened, and again when Gradio has replaced it.
+ * @param {string} selector
+ * @param {(element: HTMLElement) => void} callback
+ */
+export function whenSeen(selector, callback) {
+  whenPresent(selector, (element) => {
+    const observer = new IntersectionObserver((entries) => {
+      if (!entries.some((entry) => entry.isIntersecting)) return;
+      observer.disconnect();
+      callback(element);
+    });
+    observer.observe(element);
+  });
+}
+
 /** Watch the document for elements that come and go; at most once per frame. */
 export function watchDocument() {
   let due = false;

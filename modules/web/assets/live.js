@@ -23,12 +23,14 @@ export class Live extends EventTarget {
     this.progress = null;
     /** @type {{waiting: string[], running: string | null, paused: boolean, reason: string}} */
     this.queue = { waiting: [], running: null, paused: false, reason: "" };
+    /** @type {import("./tasks.js").Task[]} */
+    this.tasks = [];
     /** @type {WebSocket | null} */
     this.socket = null;
     this.timer = 0;
   }
 
-  /** Listen to "change" (anything shown), "jobs" (some job or the order changed), "remark" (a text) or "connection". */
+  /** Listen to "change" (anything shown), "jobs" (some job or the order changed), "tasks" (background tasks), "remark" (a text) or "connection". */
   on(/** @type {string} */ type, /** @type {(event: any) => void} */ listener) {
     this.addEventListener(type, listener);
   }
@@ -92,8 +94,11 @@ export class Live extends EventTarget {
     else if (type === "queue") this.queue = rest;
     else if (type === "model") this.model = rest;
     else if (type === "engine") this.engine = rest;
+    else if (type === "tasks") this.tasks = message.tasks;
     else if (type === "remark") this.dispatchEvent(new CustomEvent("remark", { detail: message.text }));
     if (type === "beat") return;
+    if (type === "tasks" || type === "snapshot") this.#tell("tasks");
+    if (type === "tasks") return;
     if (type === "job" || type === "queue" || type === "removed" || type === "snapshot") this.#tell("jobs");
     this.#tell("change");
   }
@@ -104,6 +109,7 @@ export class Live extends EventTarget {
     this.model = snapshot.model;
     this.job = snapshot.job && !handedOver(snapshot.job) ? snapshot.job : null;
     this.progress = snapshot.progress;
+    this.tasks = snapshot.tasks;
     this.queue = { ...snapshot.queue, waiting: snapshot.queue.waiting.map((/** @type {Job} */ job) => job.id) };
     this.#connection(true);
   }

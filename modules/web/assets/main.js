@@ -1,9 +1,10 @@
 /** Builds the page's parts and joins them. `window.easel` is what Gradio's events call, and the only global. */
-import { watchDocument, whenPresent } from "./dom.js";
+import { watchDocument, whenPresent, whenSeen } from "./dom.js";
 import { Folds } from "./folds.js";
 import { Form } from "./form.js";
 import { FormLooks } from "./form_looks.js";
 import { Gallery } from "./gallery.js";
+import { InnerTabs } from "./inner_tabs.js";
 import { Inspector } from "./inspector.js";
 import { startKeys } from "./keys.js";
 import { Lightbox } from "./lightbox.js";
@@ -19,6 +20,7 @@ import { QueueView } from "./queue.js";
 import { SettingsView } from "./settings.js";
 import { StatusView } from "./status.js";
 import { StylesEditor } from "./styles_editor.js";
+import { TaskView } from "./tasks.js";
 import { TokenCounters } from "./tokens.js";
 import { Verification } from "./verify.js";
 
@@ -50,10 +52,15 @@ function start() {
   new TokenCounters(form, live, facts.longest_prompt).start();
   new PromptTools(form, messages, paster, new StylesEditor(form, messages)).start();
   new Inspector(form).start();
+  new InnerTabs({ page: "txt2img", form, messages, live, checkpoints, gallery }).start();
   new PictureTools(gallery, form, messages, verification).start();
   new PictureInfoView(paster, messages, verification).start();
   new QueueView(live, form, messages, lightbox, facts.overrides).start();
   new SettingsView(messages).start();
+  const tasks = new TaskView(live, messages, checkpoints, facts.admin);
+  tasks.start();
+  whenSeen("#easel_models", async (root) => new (await import("./downloads.js")).DownloadsView(messages, tasks).show(root));
+  whenSeen("#easel_merger", async (root) => new (await import("./merger.js")).MergerView(messages, tasks).show(root));
   startKeys(live, progress);
   startPromptKeys();
   live.on("remark", (event) => messages.note(event.detail));

@@ -1,4 +1,5 @@
 /** The top of the page: what the selector's checkpoint is doing, the connection, light or dark, sign out. */
+import { applyDefaults } from "./checkpoint_defaults.js";
 import { h, press, whenPresent } from "./dom.js";
 
 export class StatusView {
@@ -49,6 +50,7 @@ export class StatusView {
       ...(lines.length ? [h("details", {}, h("summary", {}, summary), h("ul", {}, ...lines))] : []),
     );
     this.form.follow(state.native_size);
+    if (state.defaults) applyDefaults(this.form, state.defaults);
   }
 
   /** Let the selector show what is chosen on the server now. */

@@ -10,6 +10,8 @@ import gradio as gr
 
 from modules.web.checkpoints import CheckpointChooser
 from modules.web.pages.events import FRONTEND_ONLY, SERVER
+from modules.web.pages.merger import build_merger
+from modules.web.pages.models import build_models
 from modules.web.pages.pnginfo import build_pnginfo
 from modules.web.pages.queue import build_queue
 from modules.web.pages.settings import build_settings
@@ -39,6 +41,10 @@ def build_page(services: WebServices, chooser: CheckpointChooser) -> Any:
                 listed = build_txt2img(page, services, chooser)
             with gr.Tab("PNG Info", id="pnginfo", elem_id="tab_pnginfo"):
                 build_pnginfo()
+            with gr.Tab("Models", id="models", elem_id="tab_models"):
+                build_models()
+            with gr.Tab("Checkpoint Merger", id="modelmerger", elem_id="tab_modelmerger"):
+                build_merger()
             with gr.Tab("Queue", id="queue", elem_id="tab_queue"):
                 build_queue()
             with gr.Tab("Settings", id="settings", elem_id="tab_settings"):

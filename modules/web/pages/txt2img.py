@@ -56,7 +56,9 @@ def build_txt2img(page: Any, services: WebServices, chooser: CheckpointChooser) 
         with gr.Column(scale=1, elem_id=f"{TAB}_actions_column", min_width=240):
             generate = _build_buttons()
             _build_tools(add)
-    with gr.Row(elem_classes=["easel-columns"]):
+    gr.HTML("", elem_id=f"{TAB}_extra_tabs", js_on_load=None)
+    gr.HTML("", elem_id=f"{TAB}_library", js_on_load=None)
+    with gr.Row(elem_id=f"{TAB}_generation", elem_classes=["easel-columns"]):
         with gr.Column(scale=5, elem_id=f"{TAB}_settings", min_width=320):
             build_settings_column(TAB, add)
         with gr.Column(scale=6, elem_id=f"{TAB}_results", min_width=320):
