@@ -19,16 +19,17 @@ import uvicorn
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from modules.cli import FIRST_PORT, LOOPBACK_HOST, AppConfig, is_loopback
-from modules.core.errors import EaselError, StorageFailed
+from modules.core.errors import EaselError, ModelUnavailable, StorageFailed
 from modules.core.ports import Engine
 from modules.gallery.inputs import InputStore
 from modules.gallery.saving import PictureStore, SavingRules
 from modules.jobs.ports import EngineFactory, JobRules
 from modules.jobs.queue import JobQueue, open_queue, state_folder
 from modules.jobs.server_lock import ServerLock
+from modules.jobs.task_file import TaskState
 from modules.jobs.tasks import TASKS_FILE, Report, TaskBoard
 from modules.library.background import HashProgress, HashWorker
-from modules.library.catalog import CheckpointCatalog
+from modules.library.catalog import STARTER_NAME, CheckpointCatalog
 from modules.library.choices import CHECKPOINT_OPTION, Choices, default_checkpoint
 from modules.library.downloads import DOWNLOAD, HUB_BASES, Downloader
 from modules.library.files import ModelFiles
@@ -259,6 +260,7 @@ def join_tasks(services: WebServices) -> None:
     tasks, downloader, merges = background.tasks, background.downloader, background.merges
 
     def look_again() -> None:
+        _keep_chosen(services.settings, services.files.checkpoints)
         services.files.refresh()
         services.filler.again()
 
@@ -282,7 +284,12 @@ def join_tasks(services: WebServices) -> None:
 
     services.hashes.listen(show_hashing)
     tasks.register(DOWNLOAD, download, downloader.discard, at_once=DOWNLOADS_AT_ONCE)
-    tasks.register(MERGE, merge, lambda spec: discard_merge(spec, merges.folder))
+    def discard(spec: Mapping[str, Any]) -> None:
+        # A merge that runs may be one of the same name.
+        if not any(task.kind == MERGE and task.state is TaskState.RUNNING for task in tasks.tasks()):
+            discard_merge(spec, merges.folder)
+
+    tasks.register(MERGE, merge, discard)
 
 
 def job_rules(settings: SettingsStore) -> JobRules:
@@ -399,6 +406,16 @@ def _choose_checkpoint(wanted: Path | None, settings: SettingsStore, catalog: Ch
                 settings.update({CHECKPOINT_OPTION: entry.title})
             except StorageFailed as error:
                 logger.warning("%s", error)
+
+
+def _keep_chosen(settings: SettingsStore, catalog: CheckpointCatalog) -> None:
+    """Choose the default checkpoint where none is chosen, so that a new file does not become it by its name alone."""
+    try:
+        entry = catalog.default()
+        if not settings.get(CHECKPOINT_OPTION) and entry.name != STARTER_NAME:
+            settings.update({CHECKPOINT_OPTION: entry.title})
+    except (ModelUnavailable, StorageFailed) as error:
+        logger.debug("No checkpoint is kept chosen: %s", error)
 
 
 def _recover(jobs: JobQueue) -> None:

@@ -182,7 +182,7 @@ class FakeEngine:
         self.preloaded.append(checkpoint)
         self._load(checkpoint, sink)
 
-    def count_tokens(self, text: str) -> tuple[int, int]:
+    def count_tokens(self, text: str, checkpoint: str = "") -> tuple[int, int]:
         """Count words as tokens."""
         words = len(text.split())
         return words, max(1, -(-words // 75)) * 75

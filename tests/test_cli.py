@@ -145,12 +145,14 @@ def test_relative_paths_start_at_the_data_folder(tmp_path: Path) -> None:
 def test_more_folders_come_behind_the_first_ones(tmp_path: Path) -> None:
     for name in ("models", "one", "two"):
         (tmp_path / name).mkdir()
-    flags = [f"--{kind}-dir={name}" for kind in ("lora", "embeddings", "vae") for name in ("one", "two")]
+    flags = [f"--{kind}-dir={name}" for kind in ("lora", "embeddings", "vae", "hypernetwork")
+             for name in ("one", "two")]  # fmt: skip
     config = parse("--data-dir", str(tmp_path), "--models-dir", str(tmp_path / "models"), *flags)
     more = (tmp_path / "one", tmp_path / "two")
     assert config.lora_dirs == (tmp_path / "models" / "Lora", *more)
     assert config.embeddings_dirs == (tmp_path / "embeddings", tmp_path / "models" / "embeddings", *more)
     assert config.vae_dirs == (tmp_path / "models" / "VAE", *more)
+    assert config.hypernetwork_dirs == (tmp_path / "models" / "hypernetworks", *more)
 
 
 def test_styles_may_come_from_several_files_with_wildcards_in_their_names(tmp_path: Path) -> None:

@@ -54,5 +54,8 @@ class Engine(Protocol):
     def inspect(self, request: GenerationRequest, field: str) -> dict[str, Any]:
         """Return how the prompt in the field of that name is understood, as plain JSON-able values."""
 
-    def count_tokens(self, text: str) -> tuple[int, int]:
-        """Return how many tokens `text` has and the length of the chunks that it will fill (75, 150, …)."""
+    def count_tokens(self, text: str, checkpoint: str = "") -> tuple[int, int]:
+        """Return how many tokens `text` has and the length of the chunks that it will fill (75, 150, …).
+
+        Embeddings that fit `checkpoint` count by their vectors.
+        """

@@ -167,13 +167,9 @@ class ModelShelf:
         self._loaded[entry.path] = model
         return model
 
-    def loaded(self, checkpoint: str | None = None) -> LoadedModel | None:
-        """Return a checkpoint that is in memory, the one used last if none is named; None when there is none."""
-        models = list(self._loaded.values())
-        if checkpoint is None:
-            return models[-1] if models else None
-        path = self.files.checkpoints.find(checkpoint).path
-        return next((model for model in models if model.bundle.entry.path == path), None)
+    def loaded(self, checkpoint: str) -> LoadedModel | None:
+        """Return a checkpoint if it is in memory. Raises ModelUnavailable."""
+        return self._loaded.get(self.files.checkpoints.find(checkpoint).path)
 
     def _lent(self, entry: CheckpointEntry, vae: VaeFile | None) -> Lent:
         """Return where the components come from that a checkpoint lacks. Raises ModelUnavailable."""

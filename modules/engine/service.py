@@ -78,6 +78,7 @@ class DiffusionEngine:
         self, request: GenerationRequest, sink: RunSink, cancel: CancelToken, done: frozenset[int] = frozenset()
     ) -> GenerationResult:
         """Make the pictures of `request`; see `core.ports.Engine.generate`."""
+        self.shelf.files.notice_embeddings()
         context = RunContext(_checked_plan(request), self.shelf, sink, cancel, self._preview)
         context.vae_in_strips = self.settings.vae_in_strips()
         try:
@@ -90,9 +91,10 @@ class DiffusionEngine:
         """Load a checkpoint now; see `core.ports.Engine.preload`."""
         self.shelf.get(checkpoint, sink)
 
-    def count_tokens(self, text: str) -> tuple[int, int]:
+    def count_tokens(self, text: str, checkpoint: str = "") -> tuple[int, int]:
         """Return the number of tokens of `text`, network tags left out, and how many fit into its chunks."""
-        return count_tokens(read_tags(text)[0], self._vocabulary(), Timeline(int(PARAMETERS["steps"].default)))
+        timeline = Timeline(int(PARAMETERS["steps"].default))
+        return count_tokens(read_tags(text)[0], self._vocabulary(checkpoint), timeline)
 
     def inspect(self, request: GenerationRequest, field: str) -> dict[str, Any]:
         """Say how a prompt is understood; see `core.ports.Engine.inspect`."""
@@ -110,8 +112,8 @@ class DiffusionEngine:
     def _preview(self, bundle: ModelBundle, latents: Tensor) -> Image.Image:
         return self._previewer.show(bundle, latents, self.settings.preview_kind())
 
-    def _vocabulary(self, checkpoint: str | None = None) -> Vocabulary:
-        """Return how prompts for a checkpoint are read, with its embeddings; None is the one used last."""
+    def _vocabulary(self, checkpoint: str) -> Vocabulary:
+        """Return how prompts for a checkpoint are read, with its embeddings."""
         widths = self._text_widths(checkpoint)
         if widths not in self._vocabularies:
             known = ModelEmbeddings(self.shelf.embeddings, widths)
@@ -119,13 +121,13 @@ class DiffusionEngine:
             self._vocabularies[widths] = replace(plain, embeddings=lambda: known.index(plain.tokenize))
         return self._vocabularies[widths]
 
-    def _text_widths(self, checkpoint: str | None) -> tuple[int, ...]:
+    def _text_widths(self, checkpoint: str) -> tuple[int, ...]:
         """Return what embeddings must have for a checkpoint, by its family as long as it is not in memory."""
         try:
             loaded = self.shelf.loaded(checkpoint)
             if loaded is not None:
                 return text_widths(loaded.bundle)
-            return TEXT_WIDTHS[self.shelf.files.checkpoints.find(checkpoint or "").family]
+            return TEXT_WIDTHS[self.shelf.files.checkpoints.find(checkpoint).family]
         except (ModelUnavailable, KeyError):
             return TEXT_WIDTHS[SD1_FAMILY]
 

@@ -36,10 +36,10 @@ class LocalPool:
         """Have the engine ready and this checkpoint in memory."""
         self._built_engine().preload(checkpoint, sink)
 
-    def count_tokens(self, text: str) -> tuple[int, int] | None:
+    def count_tokens(self, text: str, checkpoint: str = "") -> tuple[int, int] | None:
         """Ask the engine, if there is one already."""
         engine = self._engine
-        return None if engine is None else engine.count_tokens(text)
+        return None if engine is None else engine.count_tokens(text, checkpoint)
 
     def inspect(self, request: GenerationRequest, field: str) -> dict[str, Any] | None:
         """Ask the engine, if there is one already."""

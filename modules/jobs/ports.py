@@ -40,7 +40,7 @@ class Pool(Protocol):
     def preload(self, checkpoint: str, sink: RunSink) -> None:
         """Have the engine ready and this checkpoint in memory."""
 
-    def count_tokens(self, text: str) -> tuple[int, int] | None:
+    def count_tokens(self, text: str, checkpoint: str = "") -> tuple[int, int] | None:
         """As `Engine.count_tokens`; None while there is no engine yet."""
 
     def inspect(self, request: GenerationRequest, field: str) -> dict[str, Any] | None:

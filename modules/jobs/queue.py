@@ -150,9 +150,9 @@ class JobQueue:
         """Have the engine and this checkpoint ready as soon as no job waits; "" means the default one."""
         self._runner.preload(checkpoint)
 
-    def count_tokens(self, text: str) -> tuple[int, int] | None:
+    def count_tokens(self, text: str, checkpoint: str = "") -> tuple[int, int] | None:
         """Return tokens and chunk length as `Engine.count_tokens`; None while the engine still starts."""
-        return self._pool.count_tokens(text)
+        return self._pool.count_tokens(text, checkpoint)
 
     def inspect(self, request: GenerationRequest, field: str) -> dict[str, Any] | None:
         """Return how a prompt is understood as `Engine.inspect`; None while the engine still starts."""

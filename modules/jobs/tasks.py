@@ -60,6 +60,7 @@ class TaskBoard:
         self._running: dict[str, tuple[threading.Thread, threading.Event]] = {}
         self._listeners: list[Listener] = []
         self._told = float("-inf")
+        self._later: threading.Timer | None = None
         self._begun = False
         self._closing = False
 
@@ -238,14 +239,23 @@ class TaskBoard:
         self._tell()
 
     def _tell(self, now: bool = True) -> None:
-        """Tell everybody how the tasks stand; with `now` false only if that was not told a moment ago."""
-        clock = self._clock()
-        if not now and clock - self._told < TELL_SECONDS:
+        """Tell everybody how the tasks stand; with `now` false a moment later, if it was told a moment ago."""
+        wait = TELL_SECONDS - (self._clock() - self._told)
+        if not now and wait > 0:
+            if self._later is None:
+                self._later = threading.Timer(wait, self._tell_late)
+                self._later.daemon = True
+                self._later.start()
             return
-        self._told = clock
+        self._told = self._clock()
         message = self.message()
         for listener in list(self._listeners):
             listener(message)
+
+    def _tell_late(self) -> None:
+        with self._lock:
+            self._later = None
+            self._tell()
 
 
 def _waiting_again(task: Task) -> Task:

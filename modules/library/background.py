@@ -138,18 +138,22 @@ class HashWorker:
 
     def _wake(self) -> None:
         """Begin or go on; called with the lock held."""
-        if self._thread is None:
+        if self._thread is None or not self._thread.is_alive():
             self._thread = threading.Thread(target=self._run, name="hashes", daemon=True)
             self._thread.start()
         self._changed.notify_all()
 
     def _run(self) -> None:
-        while self._wait_for_work():
-            self._serve_urgent()
-            with self._changed:
-                self._filling = next(iter(self._unknown), None)
-            if self._filling is not None and not self._closing:
-                self._fill_in(*self._filling)
+        try:
+            while self._wait_for_work():
+                self._serve_urgent()
+                with self._changed:
+                    self._filling = next(iter(self._unknown), None)
+                if self._filling is not None and not self._closing:
+                    self._fill_in(*self._filling)
+        finally:
+            # Whatever ended the thread, nobody is to wait for ever.
+            self._turn_away()
 
     def _wait_for_work(self) -> bool:
         """Return True when there is something to do, False when it is time to end."""
@@ -244,8 +248,10 @@ class HashWorker:
     def _turn_away(self) -> None:
         """Tell everybody who still waits that there will be no hash."""
         with self._changed:
-            waiting = list(self._urgent)
+            waiting = [*self._urgent, *self._waiting_for_it]
             self._urgent.clear()
+            self._waiting_for_it.clear()
+            self._filling = None
         for wish in waiting:
             if wish.answer.set_running_or_notify_cancel():
                 wish.answer.set_exception(Stopped(f"The hash of {wish.path.name} is not computed any more."))

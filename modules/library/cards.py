@@ -20,7 +20,7 @@ KINDS = (EMBEDDING, HYPERNETWORK, CHECKPOINT, LORA, VAE)
 """In the order of A1111's tabs."""
 HIDDEN_NAME = "another file of this name comes first, so no prompt can name this one"
 UNWRITABLE_NAME = "its name holds a character that a prompt's tag cannot hold"
-_ENDING_TAGS = ":>"
+ENDING_TAGS = ":>"
 """No name within a tag such as <lora:name:1> may hold these."""
 
 
@@ -82,7 +82,7 @@ class Source:
 
 def sources_of(files: ModelFiles) -> Mapping[str, Source]:
     """Return the source of every kind that there is a catalog for."""
-    networks = {EMBEDDING: files.embeddings, HYPERNETWORK: getattr(files, "hypernetworks", None), LORA: files.loras}
+    networks = {EMBEDDING: files.embeddings, HYPERNETWORK: files.hypernetworks, LORA: files.loras}
     found = {kind: _network_source(kind, folder) for kind, folder in networks.items() if folder is not None}
     found[CHECKPOINT] = _checkpoint_source(files.checkpoints)
     if files.vaes is not None:
@@ -131,7 +131,7 @@ def _network_model(kind: str, file: NetworkFile, name: str) -> Model:
         # Embeddings are words of the prompt: there is no way to write a folder.
         name = ""
     reason = "" if name else HIDDEN_NAME
-    if kind != EMBEDDING and any(character in name for character in _ENDING_TAGS):
+    if kind != EMBEDDING and any(character in name for character in ENDING_TAGS):
         name, reason = "", UNWRITABLE_NAME
     return Model(
         id=model_id(file.path),

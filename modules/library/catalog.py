@@ -25,7 +25,7 @@ from modules.library.identify import (
     predicting,
 )
 from modules.library.model_notes import YES, read_notes
-from modules.library.scanning import natural_key, walk_folders
+from modules.library.scanning import NaturalKey, natural_key, walk_folders
 
 STARTER_NAME = "starter"
 _WEIGHTS = ".safetensors"
@@ -234,6 +234,6 @@ def _candidates(folder: Path) -> Iterator[Path]:
                 yield here / name
 
 
-def _order(entry: CheckpointEntry) -> tuple[bool, list[tuple[int, str]]]:
+def _order(entry: CheckpointEntry) -> tuple[bool, NaturalKey]:
     """Sort by name with numbers by value, the starter model behind everything else."""
     return entry.name == STARTER_NAME, natural_key(entry.name)

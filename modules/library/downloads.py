@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from modules.core.errors import DownloadFailed, EaselError, FieldProblem, InvalidRequest
+from modules.core.errors import DownloadFailed, EaselError, FieldProblem, InvalidRequest, StorageFailed
 from modules.library import civitai, hugging_face
 from modules.library.hub_previews import save_preview
 from modules.library.hub_tokens import CIVITAI, HUGGING_FACE
@@ -35,7 +35,7 @@ from modules.library.model_kinds import (
 )
 from modules.library.model_notes import write_notes
 from modules.library.offers import Candidate, Offer, RemoteFile
-from modules.library.transfers import Order, Report, Transfer, TransferRules, check_start, discard
+from modules.library.transfers import SPARE_BYTES, Order, Report, Transfer, TransferRules, check_start, discard
 from modules.library.web_client import Asking, WebClient, host_of
 
 logger = logging.getLogger(__name__)
@@ -114,7 +114,7 @@ class Downloader:
         if sha256 and (not _SHA256.fullmatch(sha256) or candidate.folder):
             raise _problem("sha256", "SHA-256", sha256[:70], "64 digits from 0 to f, for a single file")
         target = self._folders[kind] / name
-        if target.exists():
+        if target.exists() or self._is_busy(target):
             raise _problem("name", "File name", name, f"one that is not yet in {target.parent}")
         files = [
             {"path": file.path, "url": file.url, "size": file.size, "sha256": sha256 or file.sha256}
@@ -141,8 +141,10 @@ class Downloader:
         return f"{KIND_LABELS[spec['kind']]} in {folder_text(target.parent)}, from {spec['place']}."
 
     def discard(self, spec: Mapping[str, Any]) -> None:
-        """Delete what an unfinished download has left."""
+        """Delete what an unfinished download has left, unless another one goes on with it."""
         target = self._target(spec)
+        if self._is_busy(target):
+            return
         if spec["folder"]:
             shutil.rmtree(_growing(target), ignore_errors=True)
         else:
@@ -180,6 +182,8 @@ class Downloader:
         """Fetch the files of a folder one after the other into a hidden one, which gets its name at the end."""
         orders = self._orders(spec, target)
         whole = max(1, sum(order.size or 0 for order in orders))
+        _growing(target).mkdir(parents=True, exist_ok=True)
+        self._check_room(target, sum(order.size or 0 for order in orders if not order.target.exists()))
         done = 0
         for order in orders:
             own = order.size or 0
@@ -191,6 +195,15 @@ class Downloader:
             raise DownloadFailed(f"{target.name} is there already, and nothing is ever overwritten.")
         _growing(target).rename(target)
 
+    def _check_room(self, target: Path, missing: int) -> None:
+        """Raise StorageFailed when a folder cannot be fetched to its end."""
+        free = (self._rules or TransferRules()).free_space(target.parent)
+        if free < missing + SPARE_BYTES:
+            raise StorageFailed(
+                f"{target.name} needs up to {size_text(missing)} more, and {target.parent} has only {size_text(free)}"
+                " free. Free some space, then try again."
+            )
+
     def _keep_notes(self, spec: Mapping[str, Any], target: Path) -> None:
         """Write what the hub told of the model beside it; that this fails is no reason to lose the model."""
         try:
@@ -200,6 +213,10 @@ class Downloader:
                 save_preview(spec["preview"], target, self._client)
         except EaselError as error:
             logger.warning("The notes or the preview of %s could not be kept. %s", target.name, error)
+
+    def _is_busy(self, target: Path) -> bool:
+        with self._lock:
+            return target in self._busy
 
     @contextlib.contextmanager
     def _alone(self, target: Path) -> Iterator[None]:

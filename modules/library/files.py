@@ -52,3 +52,9 @@ class ModelFiles:
         for folder in (self.vaes, self.loras, self.embeddings, self.hypernetworks, self.embedding_pictures):
             if folder is not None:
                 folder.refresh()
+
+    def notice_embeddings(self) -> None:
+        """See embeddings that came or went; a prompt names them by words, so that none can be missed otherwise."""
+        for folder in (self.embeddings, self.embedding_pictures):
+            if folder is not None:
+                folder.refresh_if_stale()

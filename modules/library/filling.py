@@ -56,6 +56,9 @@ class LibraryFiller:
             self._thread.join(5)
 
     def _run(self, after: float) -> None:
+        # What lies where is soon listed, and then the first tab opens at once; reading the files is what takes long.
+        for kind in self._library.kinds:
+            self._library.models(kind)
         self._hurry.wait(after)
         while self._wanted.wait() and not self._closing.is_set():
             self._wanted.clear()

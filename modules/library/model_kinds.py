@@ -19,8 +19,8 @@ KIND_LABELS: Mapping[str, str] = {
 SAFE_ENDING = ".safetensors"
 PICKLED_ENDINGS = (".ckpt", ".pt", ".bin", ".pth")
 MODEL_ENDINGS = (SAFE_ENDING, *PICKLED_ENDINGS)
-LONGEST_NAME = 150
-"""Characters of a file's name without its ending."""
+LONGEST_NAME = 180
+"""Bytes of a file's name without its endings; file systems take 255 in all."""
 LONGEST_FIRST_BYTES = 24 * 1024 * 1024
 """Bytes; a header that is longer is not waited for."""
 
@@ -32,7 +32,7 @@ _ENDINGS_OF: Mapping[str, tuple[str, ...]] = {
     VAE: (SAFE_ENDING, ".pt", ".ckpt"),
     HYPERNETWORK: (".pt", SAFE_ENDING),
 }
-_FORBIDDEN = re.compile(r'[\x00-\x1f\x7f-\x9f<>:"|?*]+')
+_FORBIDDEN = re.compile(r'[<>:"|?*\x00]+')
 _RESERVED = re.compile(r"(?i)(con|prn|aux|nul|com\d|lpt\d)(\..*)?")
 _LENGTH_BYTES = 8
 _LORA_NAME = re.compile(
@@ -64,7 +64,10 @@ def is_pickle(name: str) -> bool:
 def safe_stem(text: str) -> str:
     """Return a plain name that no file system takes for a path, an option, a device or a hidden file; may be empty."""
     last = re.split(r"[/\\]", unicodedata.normalize("NFC", text))[-1]
-    plain = _FORBIDDEN.sub("_", last).strip(" .-")[:LONGEST_NAME].rstrip(" .")
+    # Control characters, marks that turn the direction of writing, and halves of characters.
+    visible = "".join("\0" if unicodedata.category(each).startswith("C") else each for each in last)
+    plain = _FORBIDDEN.sub("_", visible).strip(" .-")
+    plain = plain.encode()[:LONGEST_NAME].decode(errors="ignore").rstrip(" .")
     return f"_{plain}" if _RESERVED.fullmatch(plain) else plain
 
 

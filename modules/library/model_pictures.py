@@ -71,16 +71,34 @@ class Neighbours:
             self._folders.pop(folder, None)
 
 
-def preview_names(stem: str) -> list[str]:
-    """Return what a model's preview may be called, first to count first; `stem` is the model's name without ending."""
-    return [f"{stem}{mark}.{ending}" for ending in PREVIEW_FORMATS for mark in ("", ".preview")]
+@dataclass(frozen=True, slots=True)
+class PictureNames:
+    """What the preview of a model may be called: `stem` is the model's name without its ending.
 
+    `marked`: pictures without the mark ".preview" may be models themselves, as some embeddings are, so those with it
+    count first and only they are written and deleted.
+    """
 
-def find_preview(folder: str, stem: str, neighbours: Neighbours) -> Path | None:
-    """Return the picture that belongs to the model of that name in a folder."""
-    names = neighbours.of(folder)
-    found = (names[name] for wanted in preview_names(stem) if (name := wanted.lower()) in names)
-    return next((Path(folder) / name for name in found), None)
+    folder: Path
+    stem: str
+    marked: bool = False
+
+    def candidates(self) -> list[str]:
+        """Return the names in the order in which they count, which is A1111's."""
+        marks = (".preview", "") if self.marked else ("", ".preview")
+        if self.marked:
+            return [f"{self.stem}{mark}.{ending}" for mark in marks for ending in PREVIEW_FORMATS]
+        return [f"{self.stem}{mark}.{ending}" for ending in PREVIEW_FORMATS for mark in marks]
+
+    def find(self, neighbours: Neighbours) -> Path | None:
+        """Return the picture that counts."""
+        names = neighbours.of(str(self.folder))
+        found = (names[name] for wanted in self.candidates() if (name := wanted.lower()) in names)
+        return next((self.folder / name for name in found), None)
+
+    def may_be_deleted(self, path: Path) -> bool:
+        """Say whether a picture is surely nothing but a preview."""
+        return not self.marked or path.stem.lower() == f"{self.stem}.preview".lower()
 
 
 class Thumbnails:
@@ -117,31 +135,30 @@ class Thumbnails:
         write_whole(small, out.getvalue())
 
 
-def save_preview(folder: Path, stem: str, content: bytes, *, marked: bool, text: str | None = None) -> Path:
-    """Make a picture that was handed in the model's preview, and return its file.
+def save_preview(names: PictureNames, content: bytes, text: str | None = None) -> None:
+    """Make a picture that was handed in the model's preview. `text`: the infotext that it keeps.
 
-    `marked`: its name is `<stem>.preview.png`, since `<stem>.png` could be taken for the model itself. `text`: the
-    infotext that it keeps. Nothing else of what was handed in is written: the picture is decoded and encoded anew.
+    Nothing else of what was handed in is written: the picture is decoded and encoded anew.
     Raises InvalidRequest for what is no picture or too large a one, StorageFailed.
     """
     image = _opened(content, "image")
     with _readable("image"):
         encoded = embed(_shrunk(image, KEPT_SIDE), text, "png")
-    plain = folder / f"{stem}.png"
-    path = folder / f"{stem}.preview.png" if marked and not plain.exists() else plain
-    write_whole(path, encoded)
-    return path
+    write_whole(names.folder / names.candidates()[0], encoded)
 
 
-def remove_previews(folder: Path, stem: str, neighbours: Neighbours) -> None:
+def remove_previews(names: PictureNames, neighbours: Neighbours) -> None:
     """Delete all pictures that count as the model's preview. Raises StorageFailed."""
-    neighbours.forget(str(folder))
-    while (path := find_preview(str(folder), stem, neighbours)) is not None:
+    folder = str(names.folder)
+    neighbours.forget(folder)
+    while (path := names.find(neighbours)) is not None:
+        if not names.may_be_deleted(path):
+            raise StorageFailed(f"{path.name} is left alone, since it may hold the model itself; delete it by hand.")
         try:
             path.unlink()
         except OSError as error:
             raise StorageFailed(f"{path} could not be deleted: {error.strerror or error}.") from error
-        neighbours.forget(str(folder))
+        neighbours.forget(folder)
 
 
 def _opened(content: bytes, field: str) -> Image.Image:

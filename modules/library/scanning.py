@@ -8,13 +8,16 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-_NUMBER_OR_TEXT = re.compile(r"\d+|\D+")
+NaturalKey = list[str | int]
+_NUMBER = re.compile(r"(\d+)")
 
 
-def natural_key(name: str) -> list[tuple[int, str]]:
+def natural_key(name: str) -> NaturalKey:
     """Return a key that sorts names in any case, with their numbers by value: model2 before model10."""
-    parts = _NUMBER_OR_TEXT.findall(name.casefold())
-    return [(int(part), "") if part.isdecimal() else (-1, part) for part in parts]
+    # Texts, some of them empty, and numbers take turns, so that only like is compared with like.
+    parts: NaturalKey = [*_NUMBER.split(name.casefold())]
+    parts[1::2] = map(int, parts[1::2])
+    return parts
 
 
 def walk_folders(folder: Path) -> Iterator[tuple[Path, list[str], list[str]]]:
@@ -94,11 +97,11 @@ def _scan_into(scan: FolderScan, place: str, below: str, endings: tuple[str, ...
     scan.changed[place] = changed
     subfolders = []
     for entry in entries:
-        if entry.name.lower().endswith(endings) and not _is_folder(entry):
+        if _is_folder(entry):
+            subfolders.append(entry)
+        elif entry.name.lower().endswith(endings):
             target = os.path.realpath(entry.path) if entry.is_symlink() else f"{real}{os.sep}{entry.name}"
             scan.files.append(FoundFile(Path(entry.path), below + entry.name, target))
-        elif _is_folder(entry):
-            subfolders.append(entry)
     for entry in sorted(subfolders, key=lambda entry: natural_key(entry.name)):
         _scan_into(scan, entry.path, f"{below}{entry.name}/", endings, seen)
 

@@ -12,8 +12,9 @@ from typing import Any, Literal, get_args
 
 from modules.library.cards import Model, Source, sources_of
 from modules.library.files import ModelFiles
+from modules.library.model_kinds import EMBEDDING, HYPERNETWORK
 from modules.library.model_notes import ModelNotes, read_notes, write_notes
-from modules.library.model_pictures import Neighbours, Thumbnails, find_preview, remove_previews, save_preview
+from modules.library.model_pictures import Neighbours, PictureNames, Thumbnails, remove_previews, save_preview
 from modules.library.scanning import natural_key
 
 SortField = Literal["path", "name", "created", "changed"]
@@ -151,18 +152,16 @@ class ModelLibrary:
 
     def preview(self, model: Model) -> Path | None:
         """Return the picture beside a model."""
-        return find_preview(str(model.path.parent), model.stem, self._neighbours)
+        return _picture_names(model).find(self._neighbours)
 
     def set_preview(self, model: Model, content: bytes, text: str | None = None) -> None:
         """Make a picture the model's preview. Raises InvalidRequest, StorageFailed."""
-        # A picture of an embedding's name may be the embedding, so A1111 marks its previews.
-        marked = model.file is not None and model.kind != "lora"
-        save_preview(model.path.parent, model.stem, content, marked=marked, text=text)
+        save_preview(_picture_names(model), content, text)
         self._neighbours.forget(str(model.path.parent))
 
     def remove_preview(self, model: Model) -> None:
         """Delete the pictures beside a model. Raises StorageFailed."""
-        remove_previews(model.path.parent, model.stem, self._neighbours)
+        remove_previews(_picture_names(model), self._neighbours)
 
     def hash_of(self, model: Model) -> str | None:
         """Return a model's SHA-256 when it is known."""
@@ -261,6 +260,11 @@ class ModelLibrary:
     def _forget_texts(self, kind: str) -> None:
         with self._lock:
             self._shelves[kind].texts.clear()
+
+
+def _picture_names(model: Model) -> PictureNames:
+    # A picture of an embedding's name may be the embedding, so A1111 marks its previews.
+    return PictureNames(model.path.parent, model.stem, model.kind in (EMBEDDING, HYPERNETWORK))
 
 
 def _description_among(model: Model, neighbours: Mapping[str, str]) -> str:

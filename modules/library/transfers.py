@@ -106,9 +106,9 @@ class Transfer:
         A file that is not what was announced is thrown away; after anything else the part stays, to be gone on with.
         """
         order = self._order
-        if order.target.exists():
-            raise DownloadFailed(f"{order.target.name} is there already, and nothing is ever overwritten.")
         with _writing_to(order.target):
+            if order.target.exists():
+                return self._finished_before()
             order.target.parent.mkdir(parents=True, exist_ok=True)
             self._take_up()
             self._fetch_all()
@@ -116,6 +116,18 @@ class Transfer:
             _put_in_place(order.part, order.target)
             order.marks.unlink(missing_ok=True)
         return digest
+
+    def _finished_before(self) -> str:
+        """Return the hash of the file that is there, if it is what a killed server could not finish telling of."""
+        order = self._order
+        same = order.part.exists() and order.part.samefile(order.target)
+        if same or order.sha256 is not None or (order.marks.exists() and not order.part.exists()):
+            with order.target.open("rb") as file:
+                digest = hashlib.file_digest(file, "sha256").hexdigest()
+            if order.sha256 in (None, digest):
+                discard(order)
+                return digest
+        raise DownloadFailed(f"{order.target.name} is there already, and nothing is ever overwritten.")
 
     def _take_up(self) -> None:
         """Count and hash what an earlier run has left."""

@@ -182,7 +182,7 @@ def _translated(host: str) -> Iterator[None]:
     except (httpcore.TimeoutException, httpcore.NetworkError, httpcore.RemoteProtocolError) as error:
         reasons: tuple[tuple[type[Exception], str], ...] = (
             (httpcore.TimeoutException, "it does not answer"),
-            (httpcore.ConnectError, "no connection; is this machine online, and the name right?"),
+            (httpcore.ConnectError, "no connection. This machine may be offline, or the name wrong"),
         )
         reason = next((text for kind, text in reasons if isinstance(error, kind)), "the connection broke")
         raise ConnectionBroken(f"{host}: {reason}.") from error

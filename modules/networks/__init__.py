@@ -1,1 +1,1 @@
-"""LoRA and textual inversion as data: read from files, applied to a model and undone."""
+"""LoRA and its kin, hypernetworks and textual inversion: read from files, applied to a model and undone."""

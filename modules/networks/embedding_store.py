@@ -172,13 +172,12 @@ class ModelEmbeddings:
         The same object as long as there is nothing new.
         """
         named = self.store.named() if self.store is not None else {}
-        if self._index is None or named is not self._named:
-            self._token_ids = {
-                name: self._token_ids.get(name) or tuple(tokenize(name)) for name in (*named, *self._bundled)
-            }
-            self._named = named
-            self._index = EmbeddingIndex(self._entries())
-        return self._index
+        known = self._index
+        if known is None or named is not self._named:
+            ids = {name: self._token_ids.get(name) or tuple(tokenize(name)) for name in (*named, *self._bundled)}
+            known = EmbeddingIndex(self._entries(named, ids))
+            self._token_ids, self._named, self._index = ids, named, known
+        return known
 
     def get(self, name: str) -> Embedding | None:
         """Return the embedding of that name, None when there is none or it is unusable."""
@@ -198,17 +197,14 @@ class ModelEmbeddings:
             logger.warning("%s", error)
             return None
 
-    def _entries(self) -> list[KnownEmbedding]:
+    def _entries(
+        self, named: Mapping[str, NetworkOnDisk], ids: Mapping[str, tuple[int, ...]]
+    ) -> list[KnownEmbedding]:
         entries: list[KnownEmbedding] = []
         if self.store is not None:
-            entries += [
-                _Entry(name, self._token_ids[name], file, self.store, self.widths)
-                for name, file in self._named.items()
-            ]  # fmt: skip
-        entries += [
-            EmbeddingName(name, len(embedding.vectors[-1]), self._token_ids[name])
-            for name, embedding in self._bundled.items()
-        ]
+            entries += [_Entry(name, ids[name], file, self.store, self.widths) for name, file in named.items()]
+        brought = self._bundled.items()
+        entries += [EmbeddingName(name, len(embedding.vectors[-1]), ids[name]) for name, embedding in brought]
         return entries
 
 

@@ -87,5 +87,20 @@ class LayerBackup:
         return weight
 
 
+class Scratch:
+    """Memory for one weight at a time in float32, so that not every layer has to be given some anew."""
+
+    def __init__(self) -> None:
+        self._memory = torch.empty(0)
+
+    def exact(self, weight: Tensor) -> Tensor:
+        """Return the weight itself if it is float32, else a copy in float32, which holds until the next call."""
+        if weight.dtype == torch.float32:
+            return weight
+        if self._memory.numel() < weight.numel() or self._memory.device != weight.device:
+            self._memory = torch.empty(weight.numel(), device=weight.device)
+        return self._memory[: weight.numel()].view(weight.shape).copy_(weight)
+
+
 def _copied(tensor: Tensor) -> Tensor:
     return tensor.detach().to("cpu", copy=True)

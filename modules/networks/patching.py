@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from modules.core.errors import NetworkUnavailable
 from modules.networks.keys import UNET, Place
 from modules.networks.kinds.base import LayerChange
-from modules.networks.layers import LayerBackup, layers_of, names_of, stored
+from modules.networks.layers import LayerBackup, Scratch, layers_of, names_of, stored
 from modules.networks.lora import Lora, LoraCache
 from modules.networks.origin import made_for, reads_context
 from modules.networks.reading import NetworkOnDisk, Version, unusable, version_of
@@ -225,12 +225,13 @@ class NetworkPatcher:
         for name in [name for name in self._backups if name not in shares]:
             on_layer()
             self._restore(name)
+        scratch = Scratch()
         for name, each in shares.items():
             if each != self._shares.get(name):
                 on_layer()
-                self._renew(name, each)
+                self._renew(name, each, scratch)
 
-    def _renew(self, name: str, shares: tuple[_Share, ...]) -> None:
+    def _renew(self, name: str, shares: tuple[_Share, ...], scratch: Scratch) -> None:
         """Give a layer its original weight and bias plus the shares, rounded once."""
         layer = self._layers[name]
         self._shares.pop(name, None)
@@ -241,7 +242,7 @@ class NetworkPatcher:
         weight = stored(layer, "weight")
         if weight is None:
             return
-        exact = weight.to(torch.float32)
+        exact = scratch.exact(weight)
         for share in shares:
             _add(share, exact)
         if exact is not weight:

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Self
 
 from modules.core.parameters import PARAMETERS
-from modules.library.cards import Model, shown
+from modules.library.cards import ENDING_TAGS, Model, shown
 from modules.library.catalog import CheckpointEntry
 from modules.library.hashing import NETWORK_SHORT_LENGTH, SHORT_LENGTH
 from modules.library.identify import EPSILON, NATIVE_SIZES, VELOCITY, Identity, Unusable, identify_file, identify_folder
 from modules.library.model_kinds import CHECKPOINT, HYPERNETWORK, LORA, VAE
 from modules.library.model_notes import DEFAULT_FIELDS, HEAVIEST, NO, SD_VERSIONS, YES, ModelNotes
+from modules.library.network_files import NetworkFolder
 from modules.library.shelves import ModelLibrary, Page
 from modules.library.training import raw_metadata, tag_counts, training_facts
 from modules.settings.schema import OPTIONS
+from modules.web.network_names import BY_ALIAS, preferred_name
 from modules.web.services import WebServices
 
 FAMILIES: Mapping[str, str] = {"sd1": "SD 1.x", "sd2": "SD 2.x", "sdxl": "SDXL", "sdxl_refiner": "SDXL refiner"}
@@ -26,14 +28,46 @@ TAGS: Mapping[str, str] = {LORA: "lora", HYPERNETWORK: "hypernet"}
 """The word before the name in a prompt's tag."""
 MULTIPLIER_OPTION = "extra_networks_default_multiplier"
 VAE_OPTION = "sd_vae"
+NAME_OPTION = "lora_preferred_name"
 LONGEST_DESCRIPTION = 400
 _UNITS = ("bytes", "KB", "MB", "GB", "TB")
 
 
+@dataclass(frozen=True, slots=True)
+class CardRules:
+    """What of the options decides on what a card inserts.
+
+    `weight`: of a network that has no preferred one. `loras`: where a LoRA's alias is looked up; None for names only.
+    """
+
+    weight: float
+    loras: NetworkFolder | None
+
+    @classmethod
+    def of(cls, all_read: bool, services: WebServices) -> Self:
+        """Return the rules of now. Until every header was read nobody knows which aliases are shared by several."""
+        settings = services.settings
+        weight = float(str(settings.get(MULTIPLIER_OPTION))) if MULTIPLIER_OPTION in OPTIONS else 1.0
+        by_alias = NAME_OPTION in OPTIONS and settings.get(NAME_OPTION) == BY_ALIAS
+        return cls(weight, services.files.loras if all_read and by_alias else None)
+
+    def names_of(self, model: Model) -> list[str]:
+        """Return how prompts may name a network, the preferred way first; nothing for one that they cannot name."""
+        if not model.call:
+            return []
+        alias = model.file.alias if model.file is not None and model.known_facts is not None else ""
+        writable = alias and not any(character in alias for character in ENDING_TAGS)
+        if self.loras is not None and model.kind == LORA and model.file is not None and writable:
+            first = preferred_name(model.file, self.loras)
+            return list(dict.fromkeys((first, model.call, alias)))
+        return list(dict.fromkeys((model.call, alias))) if writable and model.kind == LORA else [model.call]
+
+
 def describe_page(page: Page, library: ModelLibrary, services: WebServices) -> dict[str, Any]:
     """Return a page of cards."""
+    rules = CardRules.of(page.unread == 0, services)
     return {
-        "models": [describe_card(model, library, services) for model in page.models],
+        "models": [describe_card(model, library, rules) for model in page.models],
         "total": page.total,
         "all": page.all,
         "revision": page.revision,
@@ -44,10 +78,11 @@ def describe_page(page: Page, library: ModelLibrary, services: WebServices) -> d
     }
 
 
-def describe_card(model: Model, library: ModelLibrary, services: WebServices) -> dict[str, Any]:
-    """Return what one card shows, and what a click on it does."""
+def describe_card(model: Model, library: ModelLibrary, rules: CardRules) -> dict[str, Any]:
+    """Return what one card shows, and what a click on it does; `known_tags` are all that stand for the model."""
     notes = library.notes(model)
     tag = TAGS.get(model.kind)
+    names = rules.names_of(model) if tag else []
     return {
         "id": model.id,
         "name": model.name,
@@ -57,8 +92,9 @@ def describe_card(model: Model, library: ModelLibrary, services: WebServices) ->
         "version": version_of(model, notes),
         "preview": preview_address(model, library),
         "call": model.call,
-        "tag": f"{tag}:{model.call}" if tag and model.call else "",
-        "weight": notes.preferred_weight or default_weight(services),
+        "tag": f"{tag}:{names[0]}" if names else "",
+        "known_tags": [f"{tag}:{name}" for name in names],
+        "weight": notes.preferred_weight or rules.weight,
         "activation": notes.activation_text if tag else "",
         "negative": notes.negative_text if tag else "",
     }
@@ -71,7 +107,7 @@ def describe_model(model: Model, library: ModelLibrary, services: WebServices) -
     metadata = model.file.metadata if model.file is not None else {}
     digest = library.hash_of(model)
     return {
-        "card": describe_card(model, library, services),
+        "card": describe_card(model, library, CardRules.of(library.unread(model.kind) == 0, services)),
         "facts": _facts(model, library.notes(model), digest),
         "training": training_facts(metadata),
         "tags": tag_counts(metadata),
@@ -97,11 +133,6 @@ def preview_address(model: Model, library: ModelLibrary) -> str | None:
     return f"/easel/library/{model.kind}/previews/{model.id}?v={changed:x}"
 
 
-def default_weight(services: WebServices) -> float:
-    """Return the weight of a network that has no preferred one."""
-    return float(str(services.settings.get(MULTIPLIER_OPTION))) if MULTIPLIER_OPTION in OPTIONS else 1.0
-
-
 def version_of(model: Model, notes: ModelNotes) -> str:
     """Return in a word which models a file is or was made for."""
     if model.entry is not None:
@@ -122,7 +153,7 @@ def _facts(model: Model, notes: ModelNotes, digest: str | None) -> list[tuple[st
     length = SHORT_LENGTH if model.kind in (CHECKPOINT, VAE) else NETWORK_SHORT_LENGTH
     alias = model.known_facts.alias if model.known_facts is not None else ""
     facts = [
-        ("File", model.relative),
+        ("Path", model.relative),
         ("Calls itself", shown(alias) if alias != model.name else ""),
         ("Made for", version_of(model, notes)),
         ("Problem", model.problem),

@@ -33,7 +33,7 @@ STYLES = (
 
 Facts = Callable[[Scope], Mapping[str, object]]
 """Tells what the page has to know, which depends on who asks for it."""
-LATE_SCRIPTS = ("library", "downloads", "merger")
+LATE_SCRIPTS = ("library", "panels", "downloads", "merger")
 
 
 class PageHead:

@@ -92,8 +92,10 @@ def make_prompt_router(services: WebServices, chooser: CheckpointChooser) -> API
     def count_tokens(texts: Texts) -> dict[str, Any]:
         """Count tokens: for each text [tokens, length of its chunks], or null while the engine starts."""
         read = [_without_asides(text, services) for text in _styled(texts, services)]
+        current = chooser.current()
+        checkpoint = current.title if current else ""
         return {
-            "counts": [services.jobs.count_tokens(text) for text in read],
+            "counts": [services.jobs.count_tokens(text, checkpoint) for text in read],
             "brackets": [unbalanced(text) for text in read],
         }
 

@@ -100,6 +100,18 @@ def bits(unet: nn.Module) -> int:
     return int(torch.stack(parts).sum())
 
 
+def report(columns: dict[str, list[float]]) -> None:
+    """Print the table."""
+    for label, column in columns.items():
+        low, middle, high = statistics.quantiles(column, n=4)
+        print(f"{label:<14}{middle:8.3f} s  quartiles {low:.3f} … {high:.3f}  best {min(column):.3f}")
+    for label in ("", ", off"):
+        pairs = zip(columns[f"ours{label}"], columns[f"theirs{label}"], strict=True)
+        ratios = sorted(mine / other for mine, other in pairs)
+        spread = f"{ratios[0]:.2f}, {statistics.median(ratios):.2f}, {ratios[-1]:.2f}"
+        print(f"ratio{label or ', on'}: min, median, max {spread}")
+
+
 def main() -> None:
     """Run both in turns and print the table."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
@@ -148,14 +160,7 @@ def main() -> None:
             work()
     where = torch.cuda.get_device_name() if device == "cuda" else f"CPU, {torch.get_num_threads()} threads"
     print(f"rank {RANK} on {layers} layers of SDXL's U-Net in {given.dtype}, {given.runs} pairs in turns, on {where}")
-    for label, column in columns.items():
-        low, middle, high = statistics.quantiles(column, n=4)
-        print(f"{label:<14}{middle:8.3f} s  quartiles {low:.3f} … {high:.3f}  best {min(column):.3f}")
-    for label in ("", ", off"):
-        pairs = zip(columns[f"ours{label}"], columns[f"theirs{label}"], strict=True)
-        ratios = sorted(mine / other for mine, other in pairs)
-        spread = f"{ratios[0]:.2f}, {statistics.median(ratios):.2f}, {ratios[-1]:.2f}"
-        print(f"ratio{label or ', on'}: min, median, max {spread}")
+    report(columns)
 
 
 if __name__ == "__main__":

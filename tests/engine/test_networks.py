@@ -260,8 +260,28 @@ def test_an_embedding_for_sdxl_acts_through_both_text_encoders(workshop: Open) -
     assert len({run.images[0].pixels.tobytes() for run in runs}) == 3
     assert 'TI hashes: "both-parts: ' in runs[0].images[0].infotext
     assert "TI hashes" not in shop.run("a for-one").images[0].infotext
-    assert shop.engine.count_tokens("a both-parts")[0] == 3
-    assert shop.engine.count_tokens("a for-one")[0] == 1 + len(["for", "-", "one"])
+    assert shop.engine.count_tokens("a both-parts", "model")[0] == 3
+    assert shop.engine.count_tokens("a for-one", "model")[0] == 4
+    shown = shop.engine.inspect(shop.request_of(checkpoint="model", prompt="a both-parts"), "prompt")
+    assert shown["parts"][0]["stages"][0]["chunks"][0]["tokens"][1]["vectors"] == 2
+
+
+def test_the_counter_knows_the_embeddings_of_a_model_that_is_not_in_memory_by_its_family(workshop: Open) -> None:
+    shop = workshop("sdxl")
+    shop.save("both-parts", {"clip_l": random(4, 768), "clip_g": random(4, 1280)})
+    shop.save("for-one", {"emb_params": random(9, 768)})
+    assert shop.engine.count_tokens("a both-parts", "model")[0] == 5
+    assert shop.engine.count_tokens("a for-one", "model")[0] == 4
+    assert shop.engine.count_tokens("a for-one", "no such model")[0] == 10
+
+
+def test_an_embedding_that_is_put_into_its_folder_is_known_to_the_next_run(workshop: Open) -> None:
+    shop = workshop("sd1")
+    plain = shop.pixels("a new-word")
+    save_file({"emb_params": random(2, WIDTH)}, shop.folder / "new-word.safetensors")
+    assert shop.pixels("a new-word") != plain
+    (shop.folder / "new-word.safetensors").unlink()
+    assert shop.pixels("a new-word") == plain
 
 
 def test_an_embedding_in_a_picture_acts_under_the_name_inside(workshop: Open) -> None:
@@ -269,7 +289,7 @@ def test_an_embedding_in_a_picture_acts_under_the_name_inside(workshop: Open) ->
     card(as_json(random(2, WIDTH), "hidden-thing")).save(shop.folder / "card.png")
     run = shop.run("a hidden-thing")
     assert 'TI hashes: "hidden-thing: ' in run.images[0].infotext
-    assert shop.engine.count_tokens("a hidden-thing")[0] == 3
+    assert shop.engine.count_tokens("a hidden-thing", "model")[0] == 3
 
 
 def test_embeddings_in_a_lora_act_with_it_alone_and_are_named_by_it(workshop: Open) -> None:

@@ -106,6 +106,25 @@ def test_progress_is_told_in_fractions_and_words(path: Path, worker: Worker) -> 
     wait_state(board, task.id, TaskState.FINISHED)
 
 
+def test_the_last_of_many_reports_is_told_even_when_nothing_follows(path: Path) -> None:
+    board, stand = TaskBoard(path), threading.Event()
+    heard: list[dict[str, Any]] = []
+    board.subscribe(heard.append)
+
+    def run(spec: Mapping[str, Any], report: Callable[[float, str], None], cancelled: Callable[[], bool]) -> str:
+        for number in range(100):
+            report(number / 200, str(number))
+        stand.wait(10)
+        return ""
+
+    board.register("burst", run)
+    board.begin()
+    board.start("burst", "Burst", {})
+    wait_until(lambda: bool(heard) and heard[-1]["tasks"][0]["detail"] == "99")
+    assert len(heard) < 20
+    stand.set()
+
+
 def test_a_cancelled_task_can_be_tried_again(path: Path, worker: Worker) -> None:
     board = board_of(path, worker)
     task = board.start("copy", "Copy", {"name": "a"})

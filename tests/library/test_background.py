@@ -132,3 +132,26 @@ def test_a_worker_that_fills_nothing_in_still_answers(start: Callable[..., HashW
     worker.fill([(first, "file")])
     assert worker.progress() is None
     assert worker.ask(second).result(SECONDS)
+
+
+def test_nobody_waits_for_ever_when_the_thread_fails_and_the_next_wish_is_served(
+    start: Callable[..., HashWorker], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = files(tmp_path, 2)
+    failures: list[object] = []
+    monkeypatch.setattr(threading, "excepthook", failures.append)
+    asked = threading.Event()
+    fail = threading.Event()
+
+    def busy() -> bool:
+        asked.set()
+        if fail.is_set():
+            raise RuntimeError("the clock fell down")
+        return True
+
+    worker = start(busy=busy)
+    worker.fill([(first, "file")])
+    assert asked.wait(SECONDS)
+    fail.set()
+    wait_until(lambda: failures)
+    assert worker.ask(second).result(SECONDS)

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, strategies
 
 from modules.core.errors import DownloadFailed, InvalidRequest, StorageFailed, TaskCancelled
 from modules.library.downloads import Downloader, Wish
@@ -112,6 +113,27 @@ def test_dismissing_a_download_deletes_what_it_left(
     assert leftovers(folders) == []
 
 
+def test_a_file_that_is_just_being_fetched_is_neither_fetched_twice_nor_deleted(
+    hub: HubServer, downloader: Downloader, folders: dict[str, Path]
+) -> None:
+    served = hub.files["/files/nice.safetensors"] = Served(CHECKPOINT, wait_after=None)
+    _, spec = downloader.order(file_wish(hub))
+    served.wait_after = 40_960
+    thread = threading.Thread(target=downloader.run, args=(spec, lambda fraction, words: None, never))
+    thread.start()
+    part = folders["checkpoint"] / "nice.safetensors.part"
+    wait_until(lambda: part.exists() and part.stat().st_size > 0)
+    downloader.discard(spec)
+    with pytest.raises(DownloadFailed, match="already"):
+        downloader.run(spec, lambda fraction, words: None, never)
+    hub.files["/files/nice.safetensors"] = Served(CHECKPOINT)
+    with pytest.raises(InvalidRequest, match="not yet in"):
+        downloader.order(file_wish(hub))
+    served.go.set()
+    thread.join(10)
+    assert (folders["checkpoint"] / "nice.safetensors").read_bytes() == CHECKPOINT
+
+
 def test_a_wrong_hash_throws_the_file_away(hub: HubServer, downloader: Downloader, folders: dict[str, Path]) -> None:
     hub.files["/files/nice.safetensors"] = Served(LORA)
     with pytest.raises(DownloadFailed, match="SHA-256"):
@@ -182,6 +204,23 @@ def test_nothing_is_ever_overwritten(hub: HubServer, downloader: Downloader, fol
     assert (folders["lora"] / "nice.safetensors").read_bytes() == b"mine"
 
 
+@pytest.mark.parametrize("moment", ["after the link", "after the part went", "after the marks went"])
+def test_a_file_that_a_killed_server_had_just_finished_counts_as_finished(
+    hub: HubServer, downloader: Downloader, folders: dict[str, Path], moment: str
+) -> None:
+    hub.files["/files/nice.safetensors"] = Served(LORA)
+    _, spec = downloader.order(file_wish(hub, sha256=sha256(LORA) if moment == "after the marks went" else ""))
+    folders["lora"].mkdir(parents=True)
+    place = folders["lora"] / "nice.safetensors"
+    place.write_bytes(LORA)
+    if moment != "after the marks went":
+        place.with_name("nice.safetensors.part.json").write_text('{"validator": ""}')
+    if moment == "after the link":
+        place.with_name("nice.safetensors.part").hardlink_to(place)
+    downloader.run(spec, lambda fraction, words: None, never)
+    assert leftovers(folders) == ["nice.safetensors"]
+
+
 def test_pickles_are_refused_unless_they_are_allowed(hub: HubServer, downloader: Downloader) -> None:
     hub.files["/files/old.pt"] = Served(b"PK\x03\x04" + b"x" * 100)
     wish = Wish(f"{hub.url}/files/old.pt", kind="embedding", allow_http=True)
@@ -229,11 +268,22 @@ def test_a_link_that_is_none_says_what_is_allowed(downloader: Downloader, link: 
     [
         ("../../etc/passwd", "passwd"), ("a\\..\\b", "b"), (".hidden", "hidden"), ("..", ""), ("nul", "_nul"),
         ("COM1.x", "_COM1.x"), ("a<b>:c", "a_b_c"), ("line\nbreak", "line_break"), ("ok name (v1)", "ok name (v1)"),
-        ("-rf", "rf"), ("x" * 400, "x" * 150),
+        ("-rf", "rf"), ("x" * 400, "x" * 180), ("画" * 100, "画" * 60), ("evil\u202esrotcnes", "evil_srotcnes"),
+        ("half\ud800", "half_"),
     ],
 )  # fmt: skip
 def test_names_become_plain(given: str, plain: str) -> None:
     assert safe_stem(given) == plain
+
+
+@given(strategies.text())
+def test_no_name_leads_anywhere_else(text: str) -> None:
+    stem = safe_stem(text)
+    assert len(f"{stem}.instruct-pix2pix.safetensors.part.json".encode()) <= 255
+    assert not stem.startswith((".", "-", " "))
+    if stem:
+        assert (Path("/models") / stem).parent == Path("/models")
+        assert safe_stem(stem) == stem
 
 
 @pytest.mark.parametrize("name", ["x.exe", "x", ".safetensors", "x.safetensors.exe", "../.pt"])

@@ -1,15 +1,21 @@
 import io
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from PIL import Image
 
-from modules.core.errors import DownloadFailed, InvalidRequest
+from modules.core.errors import DownloadFailed, InvalidRequest, StorageFailed
+from modules.library.catalog import CheckpointCatalog
 from modules.library.downloads import Downloader, Wish
+from modules.library.hashing import HashCache
 from modules.library.hub_tokens import HUGGING_FACE, HubTokens
 from modules.library.model_notes import read_notes
-from tests.library.fetching import CHECKPOINT, LORA, SECRET, add_repository, fetch, leftovers
+from modules.library.network_files import LORA_ENDINGS, NetworkFolder
+from modules.library.transfers import SPARE_BYTES
+from modules.library.vae_files import VaeCatalog
+from tests.library.fetching import CHECKPOINT, FAST, LORA, SECRET, add_repository, fetch, leftovers
 from tests.library.hub_server import HubServer, Served, never, sha256
 
 
@@ -111,6 +117,34 @@ def test_a_folder_that_broke_off_goes_on_with_the_files_that_are_missing(
     downloader.run(spec, lambda fraction, words: None, never)
     assert (folders["checkpoint"] / "models" / "model_index.json").is_file()
     assert [asked.path.rsplit("/", 2)[-2] for asked in hub.asked] == ["vae"]
+
+
+def test_what_is_still_growing_is_in_no_list(
+    hub: HubServer, downloader: Downloader, folders: dict[str, Path], tmp_path: Path
+) -> None:
+    add_repository(hub, DIFFUSERS)
+    add_repository(hub, {"a.safetensors": LORA}, "me/lora")
+    for name, key in (("me/models", "diffusers folder"), ("me/models", "single.safetensors"), ("me/lora", "")):
+        _, spec = downloader.order(Wish(name, key=key))
+        last = hub.files[spec["files"][-1]["url"].removeprefix(hub.base)]
+        last.cut_after = [100] * 10
+        with pytest.raises(DownloadFailed, match="connection broke"):
+            downloader.run(spec, lambda fraction, words: None, never)
+    assert len(leftovers(folders)) > 6
+    hashes = HashCache(tmp_path / "hashes.json")
+    assert CheckpointCatalog(list(folders.values()), hashes).entries() == []
+    assert NetworkFolder(list(folders.values()), LORA_ENDINGS, hashes).entries() == []
+    assert VaeCatalog(list(folders.values()), [], hashes).entries() == []
+
+
+def test_a_folder_that_the_disk_has_no_room_for_is_told_beforehand(
+    hub: HubServer, downloader: Downloader, folders: dict[str, Path]
+) -> None:
+    add_repository(hub, DIFFUSERS)
+    downloader._rules = replace(FAST, free_space=lambda folder: SPARE_BYTES + len(CHECKPOINT))
+    with pytest.raises(StorageFailed, match="free"):
+        fetch(downloader, Wish("me/models", key="diffusers folder"))
+    assert leftovers(folders) == []
 
 
 @pytest.mark.parametrize("path", ["../evil.json", "unet/../../evil.json", "unet/.hidden.json"])

@@ -319,11 +319,17 @@ def test_a_preview_is_set_small_with_its_infotext_only_and_removed(
 def test_an_embeddings_preview_never_takes_the_place_of_an_embedding(
     config: AppConfig, open_library: Callable[[], ModelLibrary]
 ) -> None:
-    network(config.embeddings_dirs[0] / "e.safetensors")
+    folder = config.embeddings_dirs[0]
+    network(folder / "e.safetensors")
+    (folder / "e.png").write_bytes(b"perhaps the embedding itself")
     library = open_library()
     (model,) = library.models("embedding")
+    assert library.preview(model) == folder / "e.png"
     library.set_preview(model, picture())
-    assert [path.name for path in config.embeddings_dirs[0].glob("*.png")] == ["e.preview.png"]
+    assert library.preview(model) == folder / "e.preview.png"
+    with pytest.raises(StorageFailed, match=r"e\.png is left alone"):
+        library.remove_preview(model)
+    assert [path.name for path in folder.glob("*.png")] == ["e.png"]
 
 
 def test_what_cannot_be_written_says_so(loras: Path, open_library: Callable[[], ModelLibrary]) -> None:

@@ -1,12 +1,14 @@
-"""Every kind of network does what its paper says; the formulas are written here once more, element by element."""
+"""Every kind of network does what its paper says, written here element by element, and what A1111 makes of it."""
 
 import math
 from collections.abc import Mapping
+from pathlib import Path
 
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from safetensors.torch import load_file
 from torch import Tensor
 
 from modules.networks.kinds.base import LayerChange, PartsProblem
@@ -33,6 +35,25 @@ def close(first: Tensor, second: Tensor) -> None:
 
 def number(value: float) -> Tensor:
     return torch.tensor(value)
+
+
+RECORDED = load_file(Path(__file__).parents[1] / "data" / "network_kinds.safetensors")
+"""What A1111 1.10.1 made of such parts at the strength 0.7, float32, CPU: weights, parts and changes by case."""
+CASES = sorted({name.partition("/")[0] for name in RECORDED} - {"weight"})
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a1111_makes_the_same_change_of_the_same_parts(case: str) -> None:
+    own = {name.removeprefix(f"{case}/"): it for name, it in RECORDED.items() if name.startswith(f"{case}/")}
+    parts = {name.removeprefix("part/"): it for name, it in own.items() if name.startswith("part/")}
+    (shape,) = (name.removeprefix("change/") for name in own if name.startswith("change/"))
+    weight, wanted = RECORDED[f"weight/{shape}"], own[f"change/{shape}"]
+    dyn = int(own["dyn"]) if "dyn" in own else None
+    torch.testing.assert_close(changed(parts, weight, 0.7, dyn) - weight, wanted, atol=3e-6, rtol=3e-5)
+    bias = read_change(parts).bias
+    assert (bias is None) == ("bias" not in own)
+    if bias is not None:
+        torch.testing.assert_close(bias * 0.7, own["bias"])
 
 
 def loha(shape_in: int = IN, middle: bool = False) -> dict[str, Tensor]:

@@ -1,5 +1,7 @@
 """What a LoRA file holds, what it adds to a weight, and why a file is refused."""
 
+import json
+import math
 import os
 import pickle
 from pathlib import Path
@@ -155,3 +157,45 @@ def test_only_the_files_read_last_are_kept(tmp_path: Path) -> None:
     first, second, _ = (cache.get(file) for file in files)
     assert cache.get(files[1]) is second
     assert cache.get(files[0]) is not first
+
+
+PEFT_LAYER = "base_model.model.down_blocks.0.attentions.0.to_q"
+
+
+@pytest.mark.parametrize(
+    ("settings", "scale"),
+    [
+        ({"lora_alpha": 4, "r": 2}, 2.0),
+        ({"lora_alpha": 4, "use_rslora": True}, 4 / math.sqrt(2)),
+        ({"lora_alpha": 4, "alpha_pattern": {"attentions.0.to_q": 1}}, 0.5),
+        ({"lora_alpha": "much"}, 1.0),
+        ([1], 1.0),
+    ],
+)
+def test_the_strength_of_pefts_files_stands_in_a_file_beside_them(
+    tmp_path: Path, settings: object, scale: float
+) -> None:
+    tensors = {f"{PEFT_LAYER}.lora_A.weight": random(2, 6), f"{PEFT_LAYER}.lora_B.weight": random(5, 2)}
+    (tmp_path / "adapter_config.json").write_text(json.dumps(settings))
+    change = read_lora(lora_file(tmp_path / "adapter_model.safetensors", tensors)).modules[PEFT_LAYER]
+    assert change.scale == pytest.approx(scale)
+
+
+def test_without_settings_and_with_an_alpha_of_its_own_nothing_beside_a_file_counts(tmp_path: Path) -> None:
+    tensors = {f"{PEFT_LAYER}.lora_A.weight": random(2, 6), f"{PEFT_LAYER}.lora_B.weight": random(5, 2)}
+    assert read_lora(lora_file(tmp_path / "a.safetensors", tensors)).modules[PEFT_LAYER].scale == 1.0
+    (tmp_path / "adapter_config.json").write_text("{broken")
+    assert read_lora(lora_file(tmp_path / "b.safetensors", tensors)).modules[PEFT_LAYER].scale == 1.0
+    (tmp_path / "adapter_config.json").write_text('{"lora_alpha": 8}')
+    own = tensors | {f"{PEFT_LAYER}.alpha": torch.tensor(1.0)}
+    assert read_lora(lora_file(tmp_path / "c.safetensors", own)).modules[PEFT_LAYER].scale == 0.5
+
+
+def test_embeddings_in_a_file_are_kept_apart_from_its_layers(tmp_path: Path) -> None:
+    words = {"bundle_emb.one.string_to_param.*": random(2, 8), "bundle_emb.two.clip_l": random(1, 8),
+             "bundle_emb.two.clip_g": random(1, 12)}  # fmt: skip
+    lora = read_lora(lora_file(tmp_path / "a.safetensors", lora_tensors() | words))
+    assert set(lora.modules) == {name.partition(".")[0] for name in lora_tensors()}
+    assert lora.strangers == ()
+    assert torch.equal(lora.bundled["one"]["string_to_param"]["*"], random(2, 8))
+    assert set(lora.bundled["two"]) == {"clip_l", "clip_g"}

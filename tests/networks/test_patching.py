@@ -380,3 +380,38 @@ def test_weights_on_the_gpu_are_bit_equal_again_and_patched_as_on_the_cpu(
         torch.testing.assert_close(tensor.cpu(), on_cpu[name], atol=2e-3, rtol=2e-3)
     patcher.set([])
     assert same(before, {name: tensor.cpu() for name, tensor in weights(other).items()})
+
+
+def test_a_layer_without_bias_gets_none_while_it_is_streamed(tmp_path: Path, text_encoder: TextEncoder) -> None:
+    unet = nn.ModuleDict({"a": nn.Linear(4, 3, bias=False)}).requires_grad_(False)
+    file = lora_file(tmp_path / "a.safetensors", {"lora_unet_a.diff": random(3, 4), "lora_unet_a.diff_b": random(3)})
+    picture = random(1, 4)
+    before, wanted = unet["a"](picture), nn.functional.linear(picture, unet["a"].weight + random(3, 4))
+    cpu_offload(unet, execution_device=torch.device("cpu"))
+    patcher = NetworkPatcher(unet, text_encoder)
+    patcher.set([LoraUse(file, 1.0, 1.0)])
+    torch.testing.assert_close(unet["a"](picture), wanted)
+    patcher.set([])
+    assert torch.equal(unet["a"](picture), before)
+
+
+def test_a_change_of_open_clips_fused_projection_goes_to_its_three_layers(tmp_path: Path) -> None:
+    encoder = nn.Module()
+    encoder.encoder = nn.ModuleDict({"layers": nn.ModuleList([nn.ModuleDict({"self_attn": nn.ModuleDict(
+        {name: nn.Linear(4, 4) for name in ("q_proj", "k_proj", "v_proj", "out_proj")})})])})  # fmt: skip
+    encoder.requires_grad_(False)
+    layer = "lora_te_model_transformer_resblocks_0_attn_in_proj"
+    up, down = random(12, 2), random(2, 4, seed=1)
+    file = lora_file(tmp_path / "a.safetensors", {f"{layer}.lora_up.weight": up, f"{layer}.lora_down.weight": down})
+    before = weights(encoder)
+    patcher = NetworkPatcher(Unet(), encoder)
+    patcher.set([LoraUse(file, 0.5, 1.0)])
+    after = weights(encoder)
+    for piece, name in enumerate(("q_proj", "k_proj", "v_proj")):
+        key = f"0.encoder.layers.0.self_attn.{name}.weight"
+        torch.testing.assert_close(after[key], before[key] + 0.5 * up[piece * 4 : piece * 4 + 4] @ down)
+    assert len(changed(before, after)) == 3
+    turning = lora_file(tmp_path / "b.safetensors", {f"{layer}.oft_blocks": random(6, 2, 2)})
+    use = LoraUse(turning, 1.0, 1.0)
+    assert use in patcher.set([use]).refused
+    assert same(before, weights(encoder))

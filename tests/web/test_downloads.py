@@ -143,6 +143,12 @@ def test_a_merge_runs_as_a_task_and_its_result_is_in_the_list(client: TestClient
     assert name in listed
 
 
+def test_a_new_checkpoint_does_not_become_the_chosen_one(client: TestClient, site: Site) -> None:
+    finish(client, "/easel/merge", {"primary": "a", "secondary": "b", "custom_name": "0 first of all"})
+    assert site.services.files.checkpoints.default().name == "0 first of all.safetensors"
+    assert str(site.services.settings.get("sd_model_checkpoint")).startswith("a.safetensors")
+
+
 def test_a_merge_is_planned_at_its_fields(client: TestClient) -> None:
     answer = client.post("/easel/merge/plan", json={"primary": "a", "secondary": "b", "discard": "(["})
     assert [problem["field"] for problem in answer.json()["problems"]] == ["discard"]

@@ -14,7 +14,12 @@ import pytest
 from PIL import Image
 from starlette.testclient import TestClient
 
-from modules.library.cards import model_id
+from modules.library.cards import model_id, sources_of
+from modules.library.catalog import CheckpointCatalog
+from modules.library.files import ModelFiles
+from modules.library.hashing import HashCache
+from modules.library.network_files import LORA_ENDINGS, NetworkFolder
+from modules.web.library_cards import CardRules
 from modules.web.server import create_app
 from tests.fakes import wait_until
 from tests.library.test_network_files import DATA, network
@@ -22,6 +27,7 @@ from tests.web.conftest import BASE
 from tests.web.site import BROKEN_CHECKPOINT, Site, open_site, site_config
 
 LORA = "/easel/library/lora"
+NO_CHECKPOINTS = CheckpointCatalog([], HashCache(Path("nowhere.json")))
 TAGS = {"10_cats": {"cat": 9, "sofa": 2}}
 
 
@@ -81,7 +87,8 @@ def test_a_page_of_cards_tells_what_a_click_inserts(client: TestClient) -> None:
     (card,) = page["models"]
     assert (page["total"], page["all"], page["folders"]) == (1, 1, [{"path": "pets", "count": 1}])
     assert card["name"] == "Cat (old), 🐈"
-    assert card["tag"] == "lora:Cat (old), 🐈"
+    assert "lora:Cat (old), 🐈" in card["known_tags"]
+    assert card["tag"] in card["known_tags"]
     assert (card["weight"], card["activation"], card["preview"], card["problem"]) == (1.0, "", None, "")
     assert str(Path.home()) not in json.dumps(page), "no path of this machine is told"
 
@@ -92,6 +99,22 @@ def test_the_preferred_weight_and_texts_of_the_notes_are_on_the_card(client: Tes
     card = card_of(client, own)
     told = [card[name] for name in ("weight", "activation", "negative", "description")]
     assert told == [0.7, "a cat", "dog", "meow"]
+
+
+def test_a_lora_goes_by_its_alias_where_that_is_wished_for_and_unique(tmp_path: Path) -> None:
+    for name, alias in (("one", "first"), ("two", "shared"), ("three", "shared"), ("four", "a:b")):
+        network(tmp_path / f"{name}.safetensors", alias=alias)
+    loras = NetworkFolder([tmp_path], LORA_ENDINGS, HashCache(tmp_path / "hashes.json"))
+    models = {model.name: model for model in sources_of(ModelFiles(NO_CHECKPOINTS, loras=loras))["lora"].models()}
+    unread = CardRules(1.0, None)
+    assert unread.names_of(models["one"]) == ["one"]
+    wished = CardRules(1.0, loras)
+    for model in models.values():
+        assert model.file is not None
+        assert model.file.alias
+    assert wished.names_of(models["one"]) == ["first", "one"]
+    assert wished.names_of(models["two"]) == ["two", "shared"], "a name that two share finds neither"
+    assert wished.names_of(models["four"]) == ["four"], "no tag can hold this alias"
 
 
 def test_cards_of_the_other_kinds_say_how_each_is_called(client: TestClient) -> None:
@@ -128,7 +151,7 @@ def test_details_tell_file_training_tags_and_metadata(client: TestClient) -> Non
     again = client.get(f"{LORA}/models/{id_of(client, 'Cat (old), 🐈')}").json()
     assert again["facts"] == told["facts"], "the first look at a file tells as much as later ones"
     facts = dict(told["facts"])
-    assert facts["File"] == "pets/Cat (old), 🐈.safetensors"
+    assert facts["Path"] == "pets/Cat (old), 🐈.safetensors"
     assert facts["Calls itself"] == "cat_v1"
     assert facts["Made for"] == "SD 1.x"
     assert told["tags"] == [["cat", 9], ["sofa", 2]]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -21,8 +22,9 @@ class Difference(Core):
         """The difference's own."""
         return (0,) if self.difference is None else tuple(self.difference.shape)
 
-    def fits(self, weight_shape: torch.Size | tuple[int, ...] | list[int]) -> bool:  # type: ignore[override]
+    def fits(self, weight_shape: Sequence[int]) -> bool:
         """Say whether the difference is for a weight of that shape."""
+        # A dataclass with slots is made anew, so that super() alone would name the class before.
         return self.difference is None or super(Difference, self).fits(weight_shape)
 
     def delta(self, weight: Tensor, dyn: int | None) -> Tensor:
@@ -51,7 +53,7 @@ class Rescaling(Core):
         """The change is the weight times something."""
         return True
 
-    def fits(self, weight_shape: torch.Size | tuple[int, ...] | list[int]) -> bool:  # type: ignore[override]
+    def fits(self, weight_shape: Sequence[int]) -> bool:
         """Say whether there is one factor for each input, or output, of a weight of that shape."""
         return len(weight_shape) > 1 and weight_shape[1 if self.on_input else 0] == self.factors.numel()
 

@@ -2,6 +2,7 @@
  * The tabs within a generation page: its form, and the libraries of model files. The prompts stay above all of them.
  * A library's scripts are only fetched when one is opened.
  */
+import { get } from "./api.js";
 import { h, whenPresent } from "./dom.js";
 import { PromptCursor } from "./prompt_cursor.js";
 
@@ -37,6 +38,8 @@ export class InnerTabs {
     }, tab.label));
     this.list = h("div", { class: "easel-inner-tabs", role: "tablist", "aria-label": "Generation and model files" }, ...this.buttons);
     this.list.addEventListener("keydown", (event) => this.#step(event));
+    // Who points at the tabs may open one: a failed attempt is made again then.
+    this.list.addEventListener("pointerenter", () => import("./library.js").catch(() => undefined), { once: true });
     this.#mark();
   }
 
@@ -58,6 +61,8 @@ export class InnerTabs {
       return;
     }
     if (!this.library) {
+      // The server lists the folders while the scripts come; what it answers is asked for again then.
+      get(`/easel/library/${tab.kind}?limit=1`).catch(() => undefined);
       const { Library } = await import("./library.js");
       this.library ??= new Library(this.tools);
       document.getElementById(`${this.tools.page}_library`)?.replaceChildren(this.library.box);

@@ -1,7 +1,7 @@
 /**
  * A library of model files: search, folders, order, and cards whose click inserts or chooses a model.
  * @typedef {{id: string, name: string, relative: string, description: string, problem: string, version: string, preview: string | null,
- *   call: string, tag: string, weight: number, activation: string, negative: string}} Card
+ *   call: string, tag: string, known_tags: string[], weight: number, activation: string, negative: string}} Card
  * @typedef {{models: Card[], total: number, all: number, revision: number, folders: {path: string, count: number}[], unread: number,
  *   problems: string[], vae: string}} Page
  */

@@ -26,8 +26,9 @@ export class LibraryActions {
     if (kind === "checkpoint") return card.call !== "" && card.call === this.checkpoints.chosen;
     if (kind === "vae") return card.call === this.library.vae;
     if (!card.call) return false;
-    if (card.tag) return hasTag(values.prompt ?? "", card.tag) || hasTag(values.negative_prompt ?? "", card.tag);
-    return hasWords(values.prompt ?? "", card.call) || hasWords(values.negative_prompt ?? "", card.call);
+    const texts = [values.prompt ?? "", values.negative_prompt ?? ""];
+    if (card.tag) return card.known_tags.some((tag) => texts.some((text) => hasTag(text, tag)));
+    return texts.some((text) => hasWords(text, card.call));
   }
 
   /** @param {Card} card @param {string} kind @param {any} button */
@@ -54,8 +55,9 @@ export class LibraryActions {
   #toggleTag(card) {
     const { text } = this.cursor.place("prompt");
     const negative = card.negative.trim();
-    if (hasTag(text, card.tag)) {
-      this.#write("prompt", withoutTag(text, card.tag, card.activation));
+    const present = card.known_tags.find((tag) => hasTag(text, tag));
+    if (present) {
+      this.#write("prompt", withoutTag(text, present, card.activation));
       if (negative) this.#write("negative_prompt", withoutWords(this.cursor.place("negative_prompt").text, negative));
       return;
     }

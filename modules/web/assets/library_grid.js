@@ -41,6 +41,7 @@ export class CardGrid {
       this.#draw();
       load();
     }, { passive: true });
+    this.element.addEventListener("keydown", (event) => this.#step(event));
     new ResizeObserver(() => this.#draw()).observe(this.element);
   }
 
@@ -99,6 +100,22 @@ export class CardGrid {
     drawn.element.remove();
     this.shown.delete(place);
     if (!focused) return;
+    this.#draw();
+    /** @type {HTMLElement | null | undefined} */ (this.shown.get(place)?.element.querySelector("button"))?.focus({ preventScroll: true });
+  }
+
+  /** Arrows go to the card beside, above or below. @param {KeyboardEvent} event */
+  #step(event) {
+    const { columns, step } = this.#measure();
+    const by = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -columns, ArrowDown: columns }[event.key];
+    const from = [...this.shown].find(([, { element }]) => element.contains(document.activeElement));
+    if (!by || !from || event.altKey || event.ctrlKey || event.metaKey || event.shiftKey) return;
+    event.preventDefault();
+    const place = from[0] + by;
+    if (place < 0 || place >= this.total) return;
+    const top = Math.floor(place / columns) * step;
+    const hidden = top + step - this.element.clientHeight;
+    this.element.scrollTop = Math.max(hidden, Math.min(top, this.element.scrollTop));
     this.#draw();
     /** @type {HTMLElement | null | undefined} */ (this.shown.get(place)?.element.querySelector("button"))?.focus({ preventScroll: true });
   }

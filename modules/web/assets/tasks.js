@@ -145,7 +145,8 @@ export class TaskList {
     const known = this.cards.get(task.id);
     const entry = known?.state === task.state ? known : this.#build(task);
     entry.fill.style.transform = `scaleX(${task.fraction})`;
-    const words = task.error || task.result || task.detail || STATE_NAMES[task.state];
+    entry.fill.parentElement?.setAttribute("aria-valuenow", String(Math.round(task.fraction * 100)));
+    const words = task.error || task.result || (task.state === "cancelled" ? ["Cancelled", task.detail].filter(Boolean).join(" · ") : task.detail || STATE_NAMES[task.state]);
     if (entry.words.textContent !== words) entry.words.textContent = words;
     this.cards.set(task.id, entry);
     return entry.card;

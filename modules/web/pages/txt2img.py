@@ -56,8 +56,8 @@ def build_txt2img(page: Any, services: WebServices, chooser: CheckpointChooser) 
         with gr.Column(scale=1, elem_id=f"{TAB}_actions_column", min_width=240):
             generate = _build_buttons()
             _build_tools(add)
-    gr.HTML("", elem_id=f"{TAB}_extra_tabs", js_on_load=None)
-    gr.HTML("", elem_id=f"{TAB}_library", js_on_load=None)
+    for place in ("extra_tabs", "library"):
+        gr.HTML("", elem_id=f"{TAB}_{place}", elem_classes=["easel-library-place"], js_on_load=None)
     with gr.Row(elem_id=f"{TAB}_generation", elem_classes=["easel-columns"]):
         with gr.Column(scale=5, elem_id=f"{TAB}_settings", min_width=320):
             build_settings_column(TAB, add)
