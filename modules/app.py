@@ -31,15 +31,15 @@ from modules.jobs.tasks import TASKS_FILE, Report, TaskBoard
 from modules.library.background import HashProgress, HashWorker
 from modules.library.catalog import STARTER_NAME, CheckpointCatalog
 from modules.library.choices import CHECKPOINT_OPTION, Choices, default_checkpoint
-from modules.library.downloads import DOWNLOAD, HUB_BASES, Downloader
+from modules.library.downloads.downloader import DOWNLOAD, HUB_BASES, Downloader
+from modules.library.downloads.tokens import HubTokens
+from modules.library.downloads.web_client import WebClient
 from modules.library.files import ModelFiles
 from modules.library.filling import LibraryFiller
 from modules.library.hashing import stamp_of
-from modules.library.hub_tokens import HubTokens
-from modules.library.merge_recipe import MERGE, MergePlaces, discard_merge
+from modules.library.merging.recipe import MERGE, MergePlaces, discard_merge
 from modules.library.model_kinds import CHECKPOINT, model_folders
 from modules.library.shelves import ModelLibrary
-from modules.library.web_client import WebClient
 from modules.prompts.styles import StyleBook
 from modules.settings.store import SettingsStore
 from modules.web.server import create_app
@@ -271,7 +271,8 @@ def join_tasks(services: WebServices) -> None:
 
     def merge(spec: Mapping[str, Any], report: Report, cancelled: Callable[[], bool]) -> str:
         report(0.0, "starting")
-        result: str = importlib.import_module("modules.library.merging").run_merge(spec, merges, report, cancelled)
+        run_merge = importlib.import_module("modules.library.merging.merge").run_merge
+        result: str = run_merge(spec, merges, report, cancelled)
         look_again()
         return result
 

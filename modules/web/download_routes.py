@@ -8,8 +8,8 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Request
 from pydantic import BaseModel, Field
 
-from modules.library.downloads import DOWNLOAD, LONGEST_LINK, Wish
-from modules.library.hub_tokens import HUB_LABELS
+from modules.library.downloads.downloader import DOWNLOAD, LONGEST_LINK, Wish
+from modules.library.downloads.tokens import HUB_LABELS
 from modules.library.model_kinds import KIND_LABELS, endings_of
 from modules.web.auth import require_admin
 from modules.web.services import WebServices

@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field
 
 from modules.core.errors import InvalidRequest, ModelUnavailable
 from modules.library.catalog import CheckpointEntry
-from modules.library.merge_recipe import (
+from modules.library.merging.recipe import (
     DEFAULT_MULTIPLIER,
     INTERPOLATIONS,
     LONGEST_METADATA,

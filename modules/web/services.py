@@ -11,11 +11,11 @@ from modules.gallery.inputs import InputStore
 from modules.jobs.queue import JobQueue
 from modules.jobs.tasks import TaskBoard
 from modules.library.background import HashWorker
-from modules.library.downloads import Downloader
+from modules.library.downloads.downloader import Downloader
+from modules.library.downloads.tokens import HubTokens
 from modules.library.files import ModelFiles
 from modules.library.filling import LibraryFiller
-from modules.library.hub_tokens import HubTokens
-from modules.library.merge_recipe import MergePlaces
+from modules.library.merging.recipe import MergePlaces
 from modules.library.shelves import ModelLibrary
 from modules.prompts.styles import StyleBook
 from modules.settings.store import SettingsStore

@@ -14,8 +14,8 @@ import uvicorn
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from modules.library.hub_tokens import CIVITAI, HUGGING_FACE
-from modules.library.web_client import WebClient
+from modules.library.downloads.tokens import CIVITAI, HUGGING_FACE
+from modules.library.downloads.web_client import WebClient
 from tests.fakes import FakeEngine
 from tests.library.fetching import add_repository
 from tests.library.hub_server import HubServer, hub_server, model_file

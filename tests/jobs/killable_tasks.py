@@ -12,9 +12,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from modules.jobs.task_file import ENDED_TASKS
 from modules.jobs.tasks import TaskBoard
-from modules.library.downloads import DOWNLOAD, Downloader, Wish
-from modules.library.hub_tokens import CIVITAI, HUGGING_FACE
-from modules.library.web_client import WebClient
+from modules.library.downloads.downloader import DOWNLOAD, Downloader, Wish
+from modules.library.downloads.tokens import CIVITAI, HUGGING_FACE
+from modules.library.downloads.web_client import WebClient
 from tests.fakes import wait_until
 
 

@@ -3,10 +3,10 @@ from pathlib import Path
 
 import pytest
 
-from modules.library.downloads import Downloader
-from modules.library.hub_tokens import CIVITAI, HUGGING_FACE, HubTokens
-from modules.library.transfers import TransferRules
-from modules.library.web_client import WebClient
+from modules.library.downloads.downloader import Downloader
+from modules.library.downloads.tokens import CIVITAI, HUGGING_FACE, HubTokens
+from modules.library.downloads.transfers import TransferRules
+from modules.library.downloads.web_client import WebClient
 from tests.library.hub_server import HubServer, hub_server
 
 

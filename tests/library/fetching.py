@@ -5,8 +5,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from modules.library.downloads import Downloader, Wish
-from modules.library.transfers import TransferRules
+from modules.library.downloads.downloader import Downloader, Wish
+from modules.library.downloads.transfers import TransferRules
 from tests.library.hub_server import HubServer, Served, model_file, never, sha256
 
 LORA = model_file("lora_unet_a.lora_up.weight", "lora_unet_a.lora_down.weight")

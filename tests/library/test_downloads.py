@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, strategies
 
 from modules.core.errors import DownloadFailed, InvalidRequest, StorageFailed, TaskCancelled
-from modules.library.downloads import Downloader, Wish
+from modules.library.downloads.downloader import Downloader, Wish
+from modules.library.downloads.transfers import SPARE_BYTES
 from modules.library.model_kinds import kind_of, safe_file_name, safe_stem
-from modules.library.transfers import SPARE_BYTES
 from tests.fakes import wait_until
 from tests.library.fetching import CHECKPOINT, FAST, LORA, fetch, file_wish, leftovers
 from tests.library.hub_server import HubServer, Served, model_file, never, sha256

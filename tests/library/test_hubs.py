@@ -8,12 +8,12 @@ from PIL import Image
 
 from modules.core.errors import DownloadFailed, InvalidRequest, StorageFailed
 from modules.library.catalog import CheckpointCatalog
-from modules.library.downloads import Downloader, Wish
+from modules.library.downloads.downloader import Downloader, Wish
+from modules.library.downloads.tokens import HUGGING_FACE, HubTokens
+from modules.library.downloads.transfers import SPARE_BYTES
 from modules.library.hashing import HashCache
-from modules.library.hub_tokens import HUGGING_FACE, HubTokens
 from modules.library.model_notes import read_notes
 from modules.library.network_files import LORA_ENDINGS, NetworkFolder
-from modules.library.transfers import SPARE_BYTES
 from modules.library.vae_files import VaeCatalog
 from tests.library.fetching import CHECKPOINT, FAST, LORA, SECRET, add_repository, fetch, leftovers
 from tests.library.hub_server import HubServer, Served, never, sha256
@@ -226,7 +226,7 @@ def test_the_preview_and_the_notes_come_along(
     hub: HubServer, folders: dict[str, Path], downloader: Downloader, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     add_version(hub)
-    monkeypatch.setattr("modules.library.web_client._check_address", lambda url, allow_http: None)
+    monkeypatch.setattr("modules.library.downloads.web_client._check_address", lambda url, allow_http: None)
     place = fetch(downloader, Wish("https://civitai.com/models/11"))
     notes = read_notes(place)
     assert (notes.activation_text, notes.sd_version) == ("nice style, by me", "SDXL")
@@ -246,7 +246,7 @@ def test_a_preview_that_cannot_be_had_does_not_cost_the_model(
 ) -> None:
     add_version(hub)
     hub.files["/tame.jpeg"] = Served(b"no picture at all")
-    monkeypatch.setattr("modules.library.web_client._check_address", lambda url, allow_http: None)
+    monkeypatch.setattr("modules.library.downloads.web_client._check_address", lambda url, allow_http: None)
     fetch(downloader, Wish("https://civitai.com/models/11"))
     assert leftovers(folders) == ["nice_v2.json", "nice_v2.safetensors"]
 

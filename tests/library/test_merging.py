@@ -13,10 +13,11 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from modules.core.errors import InvalidRequest, ModelUnavailable, StorageFailed, TaskCancelled
-from modules.library import merging
+from modules.library.merging import merge as merging
 from modules.library.catalog import CheckpointCatalog
 from modules.library.hashing import HashCache
-from modules.library.merge_recipe import (
+from modules.library.merging.merge import run_merge
+from modules.library.merging.recipe import (
     ADD_DIFFERENCE,
     NO_INTERPOLATION,
     MergePlaces,
@@ -25,7 +26,6 @@ from modules.library.merge_recipe import (
     discard_merge,
     joined_metadata,
 )
-from modules.library.merging import run_merge
 from modules.library.vae_files import VaeCatalog
 from tests.layouts import CheckpointLayout, TextLayout, UNetLayout, VaeLayout
 
@@ -448,7 +448,7 @@ def test_dismissing_a_killed_merge_deletes_its_part(bench: Bench) -> None:
 def test_a_full_disk_is_told_and_leaves_nothing(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     bench.add("a", tensors_of(1))
     bench.add("b", tensors_of(2))
-    monkeypatch.setattr("modules.library.merging.SPARE_BYTES", 2**60)
+    monkeypatch.setattr("modules.library.merging.merge.SPARE_BYTES", 2**60)
     with pytest.raises(StorageFailed, match="free"):
         bench.merge()
     assert bench.left() == {"a.safetensors", "b.safetensors"}

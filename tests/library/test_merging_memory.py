@@ -17,8 +17,8 @@ sys.path.insert(0, {root!r})
 import torch
 from modules.library.catalog import CheckpointCatalog
 from modules.library.hashing import HashCache
-from modules.library.merge_recipe import MergePlaces, MergeWish, check_wish
-from modules.library.merging import run_merge
+from modules.library.merging.recipe import MergePlaces, MergeWish, check_wish
+from modules.library.merging.merge import run_merge
 folder = Path({folder!r})
 catalog = CheckpointCatalog([folder], HashCache(folder / "hashes.json"))
 wish = MergeWish("a", "b", custom_name="out", add_recipe=False, save_as_half=True)

@@ -4,10 +4,10 @@ from pathlib import Path
 import pytest
 
 from modules.core.errors import DownloadFailed, InvalidRequest
-from modules.library.addresses import is_public
-from modules.library.downloads import Downloader, Wish
-from modules.library.hub_tokens import CIVITAI, HUGGING_FACE, HubTokens
-from modules.library.web_client import MOST_REDIRECTS, WebClient
+from modules.library.downloads.addresses import is_public
+from modules.library.downloads.downloader import Downloader, Wish
+from modules.library.downloads.tokens import CIVITAI, HUGGING_FACE, HubTokens
+from modules.library.downloads.web_client import MOST_REDIRECTS, WebClient
 from tests.library.fetching import LORA, SECRET, add_repository, fetch
 from tests.library.hub_server import HubServer, Served
 
@@ -37,7 +37,7 @@ def test_this_machine_is_not_asked_however_it_is_written(hub: HubServer, folders
 
 def test_a_redirect_into_a_private_network_is_refused(hub: HubServer, monkeypatch: pytest.MonkeyPatch) -> None:
     # The first server counts as public here, the second one does not.
-    monkeypatch.setattr("modules.library.addresses.is_public", lambda address: address == "127.0.0.1")
+    monkeypatch.setattr("modules.library.downloads.addresses.is_public", lambda address: address == "127.0.0.1")
     hub.redirects["/x.safetensors"] = hub.url.replace("127.0.0.1", "127.0.0.2") + "/y.safetensors"
     hub.files["/y.safetensors"] = Served(LORA)
     with pytest.raises(DownloadFailed, match="private network"):

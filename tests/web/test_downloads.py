@@ -12,8 +12,8 @@ import pytest
 from safetensors.torch import load_file, save_file
 from starlette.testclient import TestClient
 
-from modules.library.hub_tokens import CIVITAI, HUGGING_FACE
-from modules.library.web_client import WebClient
+from modules.library.downloads.tokens import CIVITAI, HUGGING_FACE
+from modules.library.downloads.web_client import WebClient
 from modules.web.server import create_app
 from tests.fakes import wait_until
 from tests.library.fetching import LORA, add_repository

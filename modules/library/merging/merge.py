@@ -21,8 +21,10 @@ from torch import Tensor
 
 from modules.core.errors import ModelUnavailable, StorageFailed, TaskCancelled
 from modules.library.catalog import CheckpointEntry
+from modules.library.downloads.meters import folder_text, size_text
+from modules.library.downloads.transfers import SPARE_BYTES
 from modules.library.hashing import HashCache, digest_of, stamp_of
-from modules.library.merge_recipe import (
+from modules.library.merging.recipe import (
     ADD_DIFFERENCE,
     NO_INTERPOLATION,
     MergePlaces,
@@ -31,10 +33,8 @@ from modules.library.merge_recipe import (
     check_wish,
     result_metadata,
 )
-from modules.library.meters import folder_text, size_text
+from modules.library.merging.tensor_files import SafetensorsWriter, TensorFacts, TensorFile, open_tensors
 from modules.library.reading import UnreadableFile
-from modules.library.tensor_files import SafetensorsWriter, TensorFacts, TensorFile, open_tensors
-from modules.library.transfers import SPARE_BYTES
 
 BLOCK = 2**21
 """Elements that are in memory at once, of each of the files."""

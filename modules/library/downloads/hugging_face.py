@@ -13,10 +13,10 @@ from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 
 from modules.core.errors import DownloadFailed
-from modules.library.hub_tokens import HUGGING_FACE
+from modules.library.downloads.offers import Candidate, Offer, RemoteFile
+from modules.library.downloads.tokens import HUGGING_FACE
+from modules.library.downloads.web_client import Asking, WebClient, origin_of
 from modules.library.model_kinds import CHECKPOINT, LORA, MODEL_ENDINGS, VAE, is_pickle, safe_stem
-from modules.library.offers import Candidate, Offer, RemoteFile
-from modules.library.web_client import Asking, WebClient, origin_of
 
 MOST_PAGES = 20
 _ID = re.compile(r"(?P<repo>[\w.-]+/[\w.-]+)(:(?P<file>[^?#]+))?")

@@ -17,10 +17,10 @@ from typing import Any
 
 from modules.core.errors import FieldProblem, InvalidRequest, ModelUnavailable
 from modules.library.catalog import CheckpointCatalog, CheckpointEntry
+from modules.library.downloads.transfers import PART_ENDING
 from modules.library.identify import BASE, COMPONENTS_KEY, INPAINTING, PIX2PIX
 from modules.library.model_kinds import SAFE_ENDING, safe_file_name, safe_stem
 from modules.library.reading import UnreadableFile, read_metadata
-from modules.library.transfers import PART_ENDING
 from modules.library.vae_files import VaeCatalog, VaeFile
 
 MERGE = "merge"

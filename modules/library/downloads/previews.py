@@ -8,7 +8,7 @@ from pathlib import Path
 from PIL import Image, UnidentifiedImageError
 
 from modules.core.errors import DownloadFailed
-from modules.library.web_client import WebClient
+from modules.library.downloads.web_client import WebClient
 from modules.library.writing import write_whole
 
 LARGEST_PICTURE = 24 * 1024 * 1024

@@ -19,11 +19,11 @@ from pathlib import Path
 from typing import BinaryIO, Protocol
 
 from modules.core.errors import DownloadFailed, StorageFailed, TaskCancelled
-from modules.library.meters import SpeedMeter, size_text
+from modules.library.downloads.meters import SpeedMeter, size_text
+from modules.library.downloads.web_client import Answer, Asking, ConnectionBroken, WebClient
 from modules.library.model_kinds import SAFE_ENDING, is_pickle
 from modules.library.pickles import read_pickled
 from modules.library.reading import UnreadableFile, read_header
-from modules.library.web_client import Answer, Asking, ConnectionBroken, WebClient
 
 PART_ENDING = ".part"
 SPARE_BYTES = 64 * 1024 * 1024

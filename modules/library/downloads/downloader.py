@@ -17,10 +17,21 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from modules.core.errors import DownloadFailed, EaselError, FieldProblem, InvalidRequest, StorageFailed
-from modules.library import civitai, hugging_face
-from modules.library.hub_previews import save_preview
-from modules.library.hub_tokens import CIVITAI, HUGGING_FACE
-from modules.library.meters import folder_text, size_text
+from modules.library.downloads import civitai, hugging_face
+from modules.library.downloads.meters import folder_text, size_text
+from modules.library.downloads.offers import Candidate, Offer, RemoteFile
+from modules.library.downloads.previews import save_preview
+from modules.library.downloads.tokens import CIVITAI, HUGGING_FACE
+from modules.library.downloads.transfers import (
+    SPARE_BYTES,
+    Order,
+    Report,
+    Transfer,
+    TransferRules,
+    check_start,
+    discard,
+)
+from modules.library.downloads.web_client import Asking, WebClient, host_of
 from modules.library.model_kinds import (
     KIND_LABELS,
     LONGEST_FIRST_BYTES,
@@ -34,9 +45,6 @@ from modules.library.model_kinds import (
     safe_stem,
 )
 from modules.library.model_notes import write_notes
-from modules.library.offers import Candidate, Offer, RemoteFile
-from modules.library.transfers import SPARE_BYTES, Order, Report, Transfer, TransferRules, check_start, discard
-from modules.library.web_client import Asking, WebClient, host_of
 
 logger = logging.getLogger(__name__)
 

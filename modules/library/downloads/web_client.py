@@ -17,7 +17,7 @@ from urllib.parse import quote, urljoin, urlsplit
 import httpcore
 
 from modules.core.errors import DownloadFailed
-from modules.library.addresses import CheckedNetwork
+from modules.library.downloads.addresses import CheckedNetwork
 
 MOST_REDIRECTS = 8
 LARGEST_ANSWER = 32 * 1024 * 1024

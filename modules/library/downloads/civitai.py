@@ -15,10 +15,10 @@ from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 from modules.core.errors import DownloadFailed
-from modules.library.hub_tokens import CIVITAI
+from modules.library.downloads.offers import Candidate, Offer, RemoteFile
+from modules.library.downloads.tokens import CIVITAI
+from modules.library.downloads.web_client import Asking, WebClient
 from modules.library.model_kinds import CHECKPOINT, EMBEDDING, HYPERNETWORK, LORA, MODEL_ENDINGS, VAE
-from modules.library.offers import Candidate, Offer, RemoteFile
-from modules.library.web_client import Asking, WebClient
 
 MOST_VERSIONS = 12
 """Of a model's versions, newest first."""
