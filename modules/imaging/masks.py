@@ -13,6 +13,8 @@ Box = tuple[int, int, int, int]
 """Left, top, right, bottom in pixels; right and bottom are the first outside."""
 
 _THRESHOLD = 128
+_UNITS = 256
+"""What a blur's weights add up to."""
 _FILL_BLURS = ((256, 1), (64, 1), (16, 2), (4, 4), (2, 2), (0, 1))
 """Radius in pixels and how often the blurred picture is laid over what is there."""
 
@@ -32,11 +34,12 @@ def blurred(mask: Image.Image, across: float, down: float) -> Image.Image:
 
     Kernels reach 2.5 standard deviations to either side, and edges are mirrored, as in A1111.
     """
-    values = np.asarray(mask, dtype=np.float32)
+    values = np.asarray(mask, dtype=np.int32)
     for axis, deviation in ((1, across), (0, down)):
         if deviation > 0:
-            values = np.rint(correlate1d(values, _gaussian(deviation), axis=axis, mode="mirror"))
-    return Image.fromarray(values.clip(0, 255).astype(np.uint8), "L")
+            summed = correlate1d(values, _gaussian(deviation), axis=axis, mode="mirror")
+            values = (summed + _UNITS // 2) // _UNITS
+    return Image.fromarray(values.astype(np.uint8), "L")
 
 
 def region_around(mask: Image.Image, padding: int) -> Box | None:
@@ -69,8 +72,7 @@ def with_aspect(box: Box, width: int, height: int, picture: tuple[int, int]) -> 
 def filled(picture: Image.Image, mask: Image.Image) -> Image.Image:
     """Return the picture with the colours around the mask drawn into it, far and blurred ones below near ones."""
     whole = Image.new("RGBA", picture.size)
-    outside = Image.new("RGBa", picture.size)
-    outside.paste(picture.convert("RGBA").convert("RGBa"), mask=ImageOps.invert(mask.convert("L")))
+    outside = _without(picture, mask)
     for radius, times in _FILL_BLURS:
         layer = outside.filter(ImageFilter.GaussianBlur(radius)).convert("RGBA")
         for _ in range(times):
@@ -80,9 +82,7 @@ def filled(picture: Image.Image, mask: Image.Image) -> Image.Image:
 
 def overlay_of(picture: Image.Image, mask: Image.Image) -> Image.Image:
     """Return the original with holes where is painted: RGBA, laid over the result so that the rest stays as it was."""
-    holed = picture.convert("RGB").convert("RGBA")
-    holed.putalpha(ImageOps.invert(mask.convert("L")))
-    return holed
+    return _without(picture, mask).convert("RGBA")
 
 
 def doubled(mask: Image.Image) -> Image.Image:
@@ -90,11 +90,27 @@ def doubled(mask: Image.Image) -> Image.Image:
     return ImageChops.add(mask, mask)
 
 
+def _without(picture: Image.Image, mask: Image.Image) -> Image.Image:
+    """Return the picture without what is masked, colours multiplied by how much is left (RGBa), rounded as in A1111."""
+    left = Image.new("RGBa", picture.size)
+    left.paste(picture.convert("RGBA").convert("RGBa"), mask=ImageOps.invert(mask.convert("L")))
+    return left
+
+
 def _gaussian(deviation: float) -> np.ndarray:
+    """Return the kernel in whole numbers whose sum is `_UNITS`, as OpenCV has it for 8-bit pictures.
+
+    What rounding leaves over at one place goes on to the next, from the edge to the middle.
+    """
     reach = int(2.5 * deviation + 0.5)
-    places = np.arange(-reach, reach + 1, dtype=np.float64)
-    kernel = np.exp(-(places**2) / (2 * deviation**2))
-    return np.asarray(kernel / kernel.sum(), dtype=np.float32)
+    exact = np.exp(-(np.arange(-reach, reach + 1, dtype=np.float64) ** 2) / (2 * deviation**2))
+    exact *= _UNITS / exact.sum()
+    kernel, over = np.zeros(2 * reach + 1, dtype=np.int32), 0.0
+    for place in range(reach):
+        kernel[place] = kernel[-1 - place] = round(exact[place] + over)
+        over += exact[place] - kernel[place]
+    kernel[reach] = _UNITS - kernel.sum()
+    return kernel
 
 
 def _grown(start: int, end: int, by: int, limit: int) -> tuple[int, int]:
