@@ -22,7 +22,7 @@ NOISE_SOURCES = ("GPU", "CPU", "NV")
 EMPHASIS_MODES = ("None", "Ignore", "Original", "No norm")
 """None: brackets are text. Ignore: they are read, and no weight acts. Original: weights act, and the text encoder's
 output is scaled back to its mean. No norm: weights act, and that is all."""
-INPAINT_MASKED = "Inpaint masked"
+INPAINT_MASKED, INPAINT_NOT_MASKED = "Inpaint masked", "Inpaint not masked"
 WHOLE_PICTURE, ONLY_MASKED = "Whole picture", "Only masked"
 FILL, ORIGINAL_CONTENT, LATENT_NOISE, LATENT_NOTHING = "fill", "original", "latent noise", "latent nothing"
 MASKED_CONTENTS = (FILL, ORIGINAL_CONTENT, LATENT_NOISE, LATENT_NOTHING)
@@ -229,7 +229,7 @@ _PICTURE = (
     ),
     Parameter(
         "mask_mode", "Mask mode", "choice", INPAINT_MASKED, "Whether what is masked is painted anew, or the rest.",
-        choices=(INPAINT_MASKED, "Inpaint not masked"), infotext="Mask mode",
+        choices=(INPAINT_MASKED, INPAINT_NOT_MASKED), infotext="Mask mode",
     ),
     Parameter(
         "mask_blur_x", "Mask blur, across", "integer", 4, "How far the mask's edge is softened, in pixels.",
@@ -255,6 +255,10 @@ _PICTURE = (
         minimum=0, maximum=256, step=4, infotext="Masked area padding", api="inpaint_full_res_padding", api_default=0,
     ),
     Parameter(
+        "mask_round", "Round the mask", "flag", True,
+        "A latent is either painted anew or kept; without it shades of the mask mix both.", api="mask_round",
+    ),
+    Parameter(
         "noise_multiplier", "Noise multiplier for img2img", "number", 1.0, "Strength of the noise that is added.",
         minimum=0, maximum=1.5, step=0.001, infotext="Noise multiplier", api="initial_noise_multiplier",
         option="initial_noise_multiplier", section=_IMG2IMG,
@@ -276,7 +280,7 @@ _PICTURE = (
     Parameter(
         "mask_weight", "Inpainting conditioning mask strength", "number", 1.0,
         "How much inpainting models are kept from seeing what is below the mask.",
-        minimum=0, maximum=1, step=0.01, infotext="Conditional mask weight", api="inpainting_mask_weight",
+        minimum=0, maximum=1, step=0.01, infotext="Conditional mask weight",
         option="inpainting_mask_weight", section=_IMG2IMG,
     ),
 )  # fmt: skip

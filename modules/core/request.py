@@ -28,8 +28,8 @@ PICTURE_FIELDS = (
 )  # fmt: skip
 """What acts only with a picture to work over; denoising strength and extra noise act there too."""
 MASK_FIELDS = (
-    "mask_mode", "mask_blur_x", "mask_blur_y", "masked_content", "inpaint_area", "masked_padding", "overlay_inpaint",
-    "mask_weight",
+    "mask_mode", "mask_blur_x", "mask_blur_y", "masked_content", "inpaint_area", "masked_padding", "mask_round",
+    "overlay_inpaint", "mask_weight",
 )  # fmt: skip
 """What acts only with a mask."""
 REFINER_FIELDS = ("refiner_checkpoint", "refiner_switch_at", "hires_refiner_pass", "refiner_by_steps")
@@ -93,6 +93,7 @@ class GenerationRequest(BaseModel):
     masked_content: str = "original"
     inpaint_area: str = "Whole picture"
     masked_padding: int = 32
+    mask_round: bool = True
     noise_multiplier: float = 1.0
     fix_steps: bool = False
     background_color: str = "#ffffff"

@@ -50,7 +50,7 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Canvas:
-    """A source in latents: (batch, channels, rows, columns); `painted`: (1, 1, rows, columns), 1 where it is made anew."""
+    """A source in latents: (batch, channels, rows, columns); `painted`: (1, 1, rows, columns), 1 where it is made new."""
 
     latents: Tensor
     painted: Tensor | None = None
@@ -94,8 +94,8 @@ def open_canvas(bundle: ModelBundle, source: Source, request: GenerationRequest,
     if source.mask is None:
         return Canvas(latents)
     small = source.mask.convert("RGB").resize((columns, rows)).getchannel(0)
-    shades = torch.from_numpy(np.around(np.asarray(small, dtype=np.float32) / 255))
-    painted = shades.to(latents.device).view(1, 1, rows, columns)
+    shades = torch.from_numpy(np.asarray(small, dtype=np.float32) / 255)
+    painted = (shades.round() if request.mask_round else shades).to(latents.device).view(1, 1, rows, columns)
     if request.masked_content == LATENT_NOISE:
         latents = latents * (1 - painted) + noise.to(latents) * painted
     elif request.masked_content == LATENT_NOTHING:
@@ -104,7 +104,7 @@ def open_canvas(bundle: ModelBundle, source: Source, request: GenerationRequest,
 
 
 def _mask(request: GenerationRequest, pictures: PictureSource, size: tuple[int, int]) -> Image.Image:
-    mask = mask_of(pictures(request.mask_image))
+    mask = mask_of(pictures(request.mask_image), request.mask_round)
     if mask.size != size:
         mask = mask.resize(size, Image.Resampling.NEAREST)
     if request.mask_mode != INPAINT_MASKED:

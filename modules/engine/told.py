@@ -39,13 +39,13 @@ def told_sizes(
 
 
 def extra_channels(
-    bundle: ModelBundle, which: SamplingPass, source: Source | None = None, mask_weight: float = 1.0
+    bundle: ModelBundle, which: SamplingPass, source: Source | None, request: GenerationRequest
 ) -> Tensor | None:
     """Return what a U-Net of more than four channels is given besides the latents: (1, channels, rows, columns).
 
-    For inpainting the mask, and the latents of the picture without what is below it (`mask_weight`: how much of that is
-    taken away); where there is no picture, a mask of ones and a grey one, so that all is new. For pix2pix the
-    picture's latents, not scaled. For what is left zeros.
+    For inpainting the mask, and the latents of the picture without what is below it (the request's `mask_weight` says
+    how much of that is taken away); where there is no picture, a mask of ones and a grey one, so that all is new. For
+    pix2pix the picture's latents, not scaled. For what is left zeros.
     """
     if bundle.entry.variant == BASE:
         return None
@@ -57,8 +57,9 @@ def extra_channels(
         pixels, mask = torch.zeros(1, 3, which.height, which.width), torch.ones(1, 1, which.height, which.width)
         if source is not None:
             pixels = pixels_of(source.picture)
-            mask = torch.ones(1, 1, *pixels.shape[-2:]) if source.mask is None else _rounded(source.mask)
-            pixels = torch.lerp(pixels, pixels * (1 - mask), mask_weight)
+            everything = torch.ones(1, 1, *pixels.shape[-2:])
+            mask = everything if source.mask is None else _shades(source.mask, request.mask_round)
+            pixels = torch.lerp(pixels, pixels * (1 - mask), request.mask_weight)
         extra[:, :1] = F.interpolate(mask, size=(rows, columns))
         extra[:, 1:] = _at_size(encode_pixels(bundle, pixels), rows, columns)
     elif bundle.entry.variant == PIX2PIX and source is not None:
@@ -66,9 +67,10 @@ def extra_channels(
     return extra
 
 
-def _rounded(mask: Image.Image) -> Tensor:
-    """Return a mask of zeros and ones, (1, 1, height, width)."""
-    return torch.from_numpy(np.asarray(mask, dtype=np.float32) / 255).round().view(1, 1, mask.height, mask.width)
+def _shades(mask: Image.Image, rounded: bool) -> Tensor:
+    """Return a mask as (1, 1, height, width) from 0 to 1, of zeros and ones if `rounded`."""
+    shades = torch.from_numpy(np.asarray(mask, dtype=np.float32) / 255).view(1, 1, mask.height, mask.width)
+    return shades.round() if rounded else shades
 
 
 def _at_size(latents: Tensor, rows: int, columns: int) -> Tensor:

@@ -1,6 +1,6 @@
 """What part of a picture is painted anew: masks blurred and inverted, the region around them, what stands in it before.
 
-The order is A1111's: threshold, invert, blur, then the region. Masks are 8-bit grey ("L"), white where is painted.
+The order is A1111's: invert, blur, then the region. Masks are 8-bit grey ("L"), white where is painted.
 """
 
 from __future__ import annotations
@@ -22,11 +22,12 @@ _FILL_BLURS = ((256, 1), (64, 1), (16, 2), (4, 4), (2, 2), (0, 1))
 def mask_of(picture: Image.Image, rounded: bool = True) -> Image.Image:
     """Return the mask that a picture means: its own transparency if it has any, else its brightness.
 
-    `rounded`: every pixel is either masked or not; soft inpainting wants the shades kept.
+    `rounded`: transparent pixels are either masked or not; soft inpainting wants their shades kept.
     """
-    alpha = picture.getchannel("A") if picture.mode in ("RGBA", "LA") else None
-    grey = alpha if alpha is not None and alpha.getextrema() != (255, 255) else picture.convert("L")
-    return grey.point(lambda value: 255 if value > _THRESHOLD else 0) if rounded else grey
+    if picture.mode not in ("RGBA", "LA") or picture.getchannel("A").getextrema() == (255, 255):
+        return picture.convert("L")
+    alpha = picture.getchannel("A")
+    return alpha.point(lambda value: 255 if value > _THRESHOLD else 0) if rounded else alpha
 
 
 def blurred(mask: Image.Image, across: float, down: float) -> Image.Image:
