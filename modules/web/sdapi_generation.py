@@ -96,7 +96,7 @@ class BodyMaker:
         """Keep the pictures that a body brings, and return their hashes by parameter. Raises InvalidRequest."""
         brought = {"firstpass_image": ("firstpass_image", rest["firstpass_image"])}
         if self.kind is IMG2IMG:
-            images = rest["init_images"] or ()
+            images: list[Any] = rest["init_images"] or []
             if len(images) != 1:
                 allowed = "a list of one picture; send one request for each"
                 raise InvalidRequest([FieldProblem("init_images", "init_images", f"{len(images)} pictures", allowed)])
