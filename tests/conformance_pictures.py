@@ -33,7 +33,7 @@ from modules.library.hashing import HashCache
 from modules.library.network_files import NetworkFolder
 from modules.library.vae_files import VaeCatalog
 from modules.settings.schema import OPTIONS
-from modules.web.schemas import read_txt2img
+from modules.web.schemas import IMG2IMG, TXT2IMG, read_body
 from tests.conformance import Case, NotBuilt, run
 from tests.fakes import Collector
 
@@ -52,7 +52,9 @@ def picture_cases(folder: Path, checkpoint: Path) -> Iterator[Case]:
         NetworkFolder([place], LORA_ENDINGS, hashes, hash_kind="tensors"),
         NetworkFolder([place], EMBEDDING_ENDINGS, hashes),
     )
-    engine = DiffusionEngine(files, EngineSettings(DeviceWishes(use_cpu=True)))
+    names = {"INIT": "_init.png", "INIT2": "_init2.png", "MASK": "_mask.png", "MASK2": "_mask2.png"}
+    settings = EngineSettings(DeviceWishes(use_cpu=True), pictures=lambda name: Image.open(folder / names[name]))
+    engine = DiffusionEngine(files, settings)
     for path in sorted(folder.glob("*.json")):
         if not path.name.startswith("_"):
             case = json.loads(path.read_text(encoding="utf-8"))
@@ -79,12 +81,14 @@ def check_picture(case: dict[str, Any], folder: Path, engine: DiffusionEngine, c
 
 def picture_request(case: dict[str, Any], checkpoint: str) -> GenerationRequest:
     """Return our request for a recorded one. Raises NotBuilt for what cannot be asked for yet."""
-    if case["mode"] != "txt2img":
+    kind = {"txt2img": TXT2IMG, "img2img": IMG2IMG}.get(case["mode"])
+    if kind is None:
         raise NotBuilt(case["mode"])
     options = {key: option.default for key, option in OPTIONS.items()} | {"randn_source": "CPU", "sd_vae": "None"}
     try:
-        body = read_txt2img(case["request"], options, {})
-        return GenerationRequest.checked({"checkpoint": checkpoint, **body.values})
+        body = read_body(kind, case["request"], options, {})
+        pictures = {"init_image": (body.rest.get("init_images") or [""])[0], "mask_image": body.rest.get("mask") or ""}
+        return GenerationRequest.checked({"checkpoint": checkpoint, **body.values, **pictures})
     except InvalidRequest as error:
         raise NotBuilt(str(error)) from error
 

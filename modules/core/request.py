@@ -23,12 +23,23 @@ HIRES_FIELDS = (
     "hires_refiner_pass", "hires_first_networks", "extra_noise",
 )  # fmt: skip
 """What acts only with `enable_hr`."""
+PICTURE_FIELDS = (
+    "resize_mode", "noise_multiplier", "fix_steps", "background_color", "mask_image",
+)  # fmt: skip
+"""What acts only with a picture to work over; denoising strength and extra noise act there too."""
+MASK_FIELDS = (
+    "mask_mode", "mask_blur_x", "mask_blur_y", "masked_content", "inpaint_area", "masked_padding", "mask_round",
+    "overlay_inpaint", "mask_weight",
+)  # fmt: skip
+"""What acts only with a mask."""
 REFINER_FIELDS = ("refiner_checkpoint", "refiner_switch_at", "hires_refiner_pass", "refiner_by_steps")
 """What acts only with a refiner."""
 
 
 class GenerationRequest(BaseModel):
-    """One txt2img request; `core/parameters.py` documents every field, its range and its default.
+    """One txt2img request, or with `init_image` one of img2img.
+
+    `core/parameters.py` documents every field, its range and its default.
 
     Build it with `GenerationRequest.checked(values)`, which reports all wrong fields at once. `unwritten` names
     parameters that are left out of the infotext: A1111's API has fields that act without being recorded.
@@ -72,6 +83,22 @@ class GenerationRequest(BaseModel):
     refiner_by_steps: bool = False
     hires_first_networks: bool = False
     extra_noise: float = 0.0
+
+    init_image: str = ""
+    mask_image: str = ""
+    resize_mode: int = 0
+    mask_mode: str = "Inpaint masked"
+    mask_blur_x: int = 4
+    mask_blur_y: int = 4
+    masked_content: str = "original"
+    inpaint_area: str = "Whole picture"
+    masked_padding: int = 32
+    mask_round: bool = True
+    noise_multiplier: float = 1.0
+    fix_steps: bool = False
+    background_color: str = "#ffffff"
+    overlay_inpaint: bool = True
+    mask_weight: float = 1.0
 
     clip_skip: int = 1
     noise_source: str = "GPU"
@@ -190,6 +217,10 @@ class GenerationRequest(BaseModel):
         width, height = self.seed_resize_from_w, self.seed_resize_from_h
         return (width, height) if width > 0 and height > 0 else None
 
+    def inpaints(self) -> bool:
+        """Say whether only a part of a picture is painted anew."""
+        return bool(self.init_image and self.mask_image)
+
     def refines(self) -> bool:
         """Say whether a second checkpoint takes over near the end."""
         return self.refiner_checkpoint not in ("", NO_REFINER)
@@ -213,7 +244,13 @@ class GenerationRequest(BaseModel):
     def effective(self) -> Self:
         """Return the request with every field that has no effect on the pictures at its default."""
         idle: set[str] = set()
-        if not self.enable_hr:
+        if not self.init_image:
+            idle.update(PICTURE_FIELDS)
+        if not self.inpaints():
+            idle.update(MASK_FIELDS)
+        if self.init_image:
+            idle.update({"enable_hr", *HIRES_FIELDS} - {"denoising_strength", "extra_noise"})
+        elif not self.enable_hr:
             idle.update(HIRES_FIELDS)
         elif self.hr_resize_x or self.hr_resize_y:
             idle.add("hr_scale")

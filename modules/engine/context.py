@@ -17,6 +17,7 @@ from modules.engine.families import ModelBundle
 from modules.engine.models import LoadedModel, ModelShelf
 from modules.engine.networks import ChosenNetworks, NetworkUser, choose_networks
 from modules.engine.plan import Plan, SamplingPass
+from modules.engine.source import Source
 from modules.prompts.tags import Tag
 
 logger = logging.getLogger(__name__)
@@ -39,6 +40,8 @@ class RunContext:
     networks: NetworkUser = field(init=False)
     embeddings: dict[str, str] = field(default_factory=dict)
     """Names and hashes of the embeddings that the prompts had in them."""
+    source: Source | None = None
+    """The picture that is worked over, in img2img."""
     vae_in_strips: bool = False
     """Whether the VAE works in strips from the start, and not only when the memory runs out."""
     used: list[LoadedModel] = field(default_factory=list)

@@ -70,6 +70,13 @@ class Model:
     conditioning: Conditioning
 
 
+class Canvas(Protocol):
+    """Knows latents and which of them stay as they are."""
+
+    def blended(self, latents: Tensor) -> Tensor:
+        """Return latents with its own where nothing is painted."""
+
+
 class Handover(Protocol):
     """Decides when another model takes over."""
 
@@ -80,7 +87,8 @@ class Handover(Protocol):
 class GuidedDenoiser:
     """The model as the solvers see it: noisy latents in, x0 with guidance out. Counts its calls, for one run only.
 
-    `unconditional` is the negative prompt's x0 of the last call; `acted` names the parameters of guidance that had an
+    `canvas` is the picture of which only a part is painted anew, if any. `unconditional` is the negative prompt's x0 of
+    the last call; `acted` names the parameters of guidance that had an
     effect so far.
     """
 
@@ -95,11 +103,23 @@ class GuidedDenoiser:
         self.calls = 0
         self.acted: set[str] = set()
         self.unconditional: Tensor | None = None
+        self.canvas: Canvas | None = None
         self._last_contexts: tuple[Condition, ...] = ()
         self._last_joined: dict[str, Any] = {}
 
     def __call__(self, x: Tensor, sigma: Tensor) -> Tensor:
         """Return x0, shaped like `x`: (batch, channels, rows, columns), float32; `sigma`: (batch,)."""
+        if self.canvas is None:
+            return self._guided(x, sigma)
+        if not self.guidance.steps_by_timestep:
+            return self.canvas.blended(self._guided(x, sigma))
+        # A1111's timestep samplers show the model the source without noise and go on from what they had themselves;
+        # the source is in the scale of unit variance there.
+        spread = (sigma.to(x.device).view(-1, 1, 1, 1) ** 2 + 1).sqrt()
+        seen = self.canvas.blended(x / spread) * spread
+        return x - seen + self._guided(seen, sigma)
+
+    def _guided(self, x: Tensor, sigma: Tensor) -> Tensor:
         self.before_call()
         level = float(sigma.max())
         if self.handover is not None:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
-from PIL import Image
 from torch import Tensor
 
 from modules.core.errors import GenerationStopped, ImageSkipped
@@ -21,10 +20,8 @@ from modules.engine.models import LoadedModel
 from modules.engine.networks import infotext_hashes, vae_facts
 from modules.engine.plan import BatchPlan, SamplingPass
 from modules.engine.sample import sample_pass
+from modules.engine.source import PictureSource, read_source
 from modules.imaging.infotext import RunFacts, write_infotext
-
-PictureSource = Callable[[str], Image.Image]
-"""Returns a stored picture by its content hash. Raises InvalidRequest when there is none."""
 
 
 @dataclass(slots=True)
@@ -39,6 +36,9 @@ class Run:
     def make_images(self) -> GenerationResult:
         """Make every picture that is missing. Raises StorageFailed when one cannot be kept."""
         finished, skipped = set(self.done), set[int]()
+        request = self.context.plan.request
+        if request.init_image:
+            self.context.source = read_source(request, self.pictures)
         for batch in self.context.plan.batches:
             if self.done.issuperset(batch.indexes()):
                 continue
@@ -63,6 +63,8 @@ class Run:
             if index in self.done:
                 continue
             pixels = decode(active.bundle, latents[place : place + 1])
+            if self.context.source is not None:
+                pixels = self.context.source.finished(pixels)
             seed = batch.seeds[place]
             text = _infotext(self.context, base, seed, batch.subseeds[place])
             sink.save(GeneratedImage(index, seed, pixels, text))

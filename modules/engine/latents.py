@@ -37,8 +37,13 @@ def encode(bundle: ModelBundle, picture: Image.Image) -> Tensor:
     The mean of the VAE's distribution is taken, so that the same picture always has the same latents. What is over at
     sides that are no multiple of the factor is left out by the VAE's own convolutions.
     """
+    return encode_pixels(bundle, pixels_of(picture))
+
+
+def pixels_of(picture: Image.Image) -> Tensor:
+    """Return an RGB picture as (1, 3, height, width), -1 to 1."""
     array = np.asarray(picture.convert("RGB"), dtype=np.float32)
-    return encode_pixels(bundle, torch.from_numpy(array / 255 * 2 - 1).permute(2, 0, 1).unsqueeze(0))
+    return torch.from_numpy(array / 255 * 2 - 1).permute(2, 0, 1).unsqueeze(0)
 
 
 def encode_pixels(bundle: ModelBundle, pixels: Tensor) -> Tensor:

@@ -229,8 +229,11 @@ def make_plan(request: GenerationRequest) -> Plan:
         request.height,
         _prompts(request, request.prompt, request.negative_prompt),
         Timeline(request.steps * (2 if sampler.second_order else 1), old_rule=request.old_prompt_editing),
+        strength=request.denoising_strength if request.init_image else None,
+        exact_steps=request.fix_steps,
     )
-    return Plan(request, batches, first, _second_pass(request, first) if request.enable_hr else None)
+    two_passes = request.enable_hr and not request.init_image
+    return Plan(request, batches, first, _second_pass(request, first) if two_passes else None)
 
 
 def _second_pass(request: GenerationRequest, first: SamplingPass) -> SamplingPass:

@@ -13,6 +13,7 @@ from modules.engine.families import ModelBundle
 from modules.engine.models import LoadedModel
 from modules.engine.networks import embedding_hashes
 from modules.engine.plan import LATENT_PIXELS, BatchPlan, SamplingPass
+from modules.engine.source import open_canvas
 from modules.engine.text import EncodedPrompt
 from modules.engine.told import extra_channels, told_sizes
 from modules.prompts.schedule import split_parts
@@ -27,8 +28,8 @@ TRAINED_LAST = 999
 def sample_pass(context: RunContext, batch: BatchPlan, which: SamplingPass, latents: Tensor | None) -> Tensor:
     """Return the latents after one pass: (batch, channels, height/8, width/8), scaled by the VAE factor, float32.
 
-    `latents` are those that a second pass begins with. The context's active model is the one at work, and after a
-    refiner has taken over it is that.
+    `latents` are those that a second pass begins with; the context's source comes in their place. The context's active
+    model is the one at work, and after a refiner has taken over it is that.
     """
     if context.active is None:
         raise RuntimeError("no model is at work")
@@ -40,11 +41,15 @@ def sample_pass(context: RunContext, batch: BatchPlan, which: SamplingPass, late
     )  # fmt: skip
     shape = bundle.latent_shape(which.width, which.height)
     drawn = BatchNoise(_seeds(request, batch), shape, request.noise_source, bundle.plan.device)
-    start = _start(walk, drawn, latents, request)
+    noise = drawn.draw()
+    canvas = open_canvas(bundle, context.source, request, noise) if context.source is not None else None
+    latents = canvas.latents if canvas is not None else latents
+    start = _start(walk, noise, latents, request)
     conditioning = condition(context, loaded, which)
     guidance = context.plan.guidance(which, walk.total_steps * which.calls_a_step)
     handover = RefinerHandover(context, which, levels) if _refines(request, which) else None
     guided = GuidedDenoiser(Model(bundle, levels, conditioning), guidance, context.look_at_cancel, handover)
+    guided.canvas = canvas if canvas is not None and canvas.painted is not None else None
     sampled: Tensor = which.sampler.function()(
         LcmDenoiser(guided, levels) if isinstance(levels, LcmLevels) else guided,
         start,
@@ -55,7 +60,7 @@ def sample_pass(context: RunContext, batch: BatchPlan, which: SamplingPass, late
     )
     context.plan.acted |= guided.acted
     context.look_at_cancel()
-    return sampled
+    return canvas.blended(sampled) if canvas is not None else sampled
 
 
 def condition(context: RunContext, loaded: LoadedModel, which: SamplingPass) -> Conditioning:
@@ -80,7 +85,8 @@ def _encoded(context: RunContext, loaded: LoadedModel, which: SamplingPass) -> C
     positive = tuple(Part(encode(part.text), part.weight) for part in parts)
     guided = scale != 1 or [part.weight for part in parts] != [1.0] or which.sampler.needs_unconditional
     negative = encode(which.prompts.negative_prompt, negative=True) if guided else None
-    return Conditioning(positive, negative, encode("").stages[0].context, extra_channels(loaded.bundle, which))
+    extra = extra_channels(loaded.bundle, which, context.source, context.plan.request)
+    return Conditioning(positive, negative, encode("").stages[0].context, extra)
 
 
 class RefinerHandover:
@@ -149,9 +155,10 @@ def _seeds(request: GenerationRequest, batch: BatchPlan) -> NoiseSeeds:
     )
 
 
-def _start(walk: PassPlan, drawn: BatchNoise, latents: Tensor | None, request: GenerationRequest) -> Tensor:
+def _start(walk: PassPlan, noise: Tensor, latents: Tensor | None, request: GenerationRequest) -> Tensor:
     """Return the noisy latents that the solver begins with."""
-    noise = drawn.draw()
+    if request.init_image:
+        noise = noise * request.noise_multiplier
     start = walk.begin(noise, latents)
     if latents is not None and request.extra_noise:
         start = start + noise * request.extra_noise

@@ -21,12 +21,13 @@ from modules.core.request import GenerationRequest
 from modules.core.result import GenerationResult
 from modules.engine.context import RunContext
 from modules.engine.families import CONFIGS, ModelBundle
-from modules.engine.generate import PictureSource, Run
+from modules.engine.generate import Run
 from modules.engine.memory import DevicePlan, DeviceWishes, explaining_out_of_memory, plan_device
 from modules.engine.models import ModelShelf, ShelfRules
 from modules.engine.networks import folder_of
 from modules.engine.plan import Plan, make_plan
 from modules.engine.preview import CHEAP, Previewer
+from modules.engine.source import PictureSource
 from modules.engine.text import text_widths, vocabulary_of
 from modules.library.files import ModelFiles
 from modules.library.identify import SD1_FAMILY

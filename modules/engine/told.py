@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
+import torch.nn.functional as F
+from PIL import Image
 from torch import Tensor
 
 from modules.core.request import GenerationRequest
 from modules.engine.families import ModelBundle
-from modules.engine.latents import encode_pixels
+from modules.engine.latents import encode, encode_pixels, pixels_of
 from modules.engine.plan import SamplingPass
+from modules.engine.source import Source
 from modules.engine.text import EncodedPrompt
-from modules.library.identify import BASE, INPAINTING, SDXL_REFINER_FAMILY
+from modules.library.identify import BASE, INPAINTING, PIX2PIX, SDXL_REFINER_FAMILY
 
 
 def told_sizes(
@@ -34,11 +38,14 @@ def told_sizes(
     return (encoded.without_text() if nothing else encoded).with_sizes(told)
 
 
-def extra_channels(bundle: ModelBundle, which: SamplingPass) -> Tensor | None:
-    """Return what a U-Net of more than four channels is given where there is no picture to start from.
+def extra_channels(
+    bundle: ModelBundle, which: SamplingPass, source: Source | None, request: GenerationRequest
+) -> Tensor | None:
+    """Return what a U-Net of more than four channels is given besides the latents: (1, channels, rows, columns).
 
-    (1, channels, rows, columns): for inpainting a mask of ones and the latents of a grey picture, so that all is new;
-    for the others zeros.
+    For inpainting the mask, and the latents of the picture without what is below it (the request's `mask_weight` says
+    how much of that is taken away); where there is no picture, a mask of ones and a grey one, so that all is new. For
+    pix2pix the picture's latents, not scaled. For what is left zeros.
     """
     if bundle.entry.variant == BASE:
         return None
@@ -47,6 +54,27 @@ def extra_channels(bundle: ModelBundle, which: SamplingPass) -> Tensor | None:
     extra = torch.zeros(1, channels, rows, columns, device=bundle.plan.device)
     if bundle.entry.variant == INPAINTING:
         # Grey is 0 in the VAE's range.
-        extra[:, :1] = 1
-        extra[:, 1:] = encode_pixels(bundle, torch.zeros(1, 3, which.height, which.width))
+        pixels, mask = torch.zeros(1, 3, which.height, which.width), torch.ones(1, 1, which.height, which.width)
+        if source is not None:
+            pixels = pixels_of(source.picture)
+            everything = torch.ones(1, 1, *pixels.shape[-2:])
+            mask = everything if source.mask is None else _shades(source.mask, request.mask_round)
+            pixels = torch.lerp(pixels, pixels * (1 - mask), request.mask_weight)
+        extra[:, :1] = F.interpolate(mask, size=(rows, columns))
+        extra[:, 1:] = _at_size(encode_pixels(bundle, pixels), rows, columns)
+    elif bundle.entry.variant == PIX2PIX and source is not None:
+        extra[:] = _at_size(encode(bundle, source.picture) / bundle.latent_scale, rows, columns)
     return extra
+
+
+def _shades(mask: Image.Image, rounded: bool) -> Tensor:
+    """Return a mask as (1, 1, height, width) from 0 to 1, of zeros and ones if `rounded`."""
+    shades = torch.from_numpy(np.asarray(mask, dtype=np.float32) / 255).view(1, 1, mask.height, mask.width)
+    return shades.round() if rounded else shades
+
+
+def _at_size(latents: Tensor, rows: int, columns: int) -> Tensor:
+    """Return latents of a picture that is resized only as latents in the size that is worked in."""
+    return (
+        latents if latents.shape[-2:] == (rows, columns) else F.interpolate(latents, (rows, columns), mode="bilinear")
+    )

@@ -40,8 +40,8 @@ class InputStore:
         return digest
 
     def load(self, digest: str) -> Image.Image:
-        """Return a kept picture as 8-bit RGB, turned as its metadata says. Raises InvalidRequest when it is gone."""
-        return ImageOps.exif_transpose(open_picture(self.content(digest), "image")).convert("RGB")
+        """Return a kept picture, turned as its metadata says. Raises InvalidRequest when it is gone."""
+        return ImageOps.exif_transpose(open_picture(self.content(digest), "image"))
 
     def content(self, digest: str) -> bytes:
         """Return a kept picture's file as it was handed in. Raises InvalidRequest when it is gone."""

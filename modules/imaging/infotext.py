@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from modules.core.parameter import Parameter, Value
-from modules.core.parameters import PARAMETERS
+from modules.core.parameters import ONLY_MASKED, ORIGINAL_CONTENT, PARAMETERS
 from modules.core.request import GenerationRequest
 from modules.imaging.parsing import Infotext, quoted
 
@@ -32,6 +32,7 @@ _FACTS = frozenset({
 _ASIDE = frozenset({
     "prompt", "negative_prompt", "steps", "width", "height", "cfg_scale", "subseed", "subseed_strength",
     "seed_resize_from_w", "seed_resize_from_h", "denoising_strength", "clip_skip", "ensd", "noise_source", "tiling",
+    "mask_weight", "mask_mode", "mask_blur_x", "mask_blur_y", "masked_content", "inpaint_area", "masked_padding",
     "hr_scale", "hr_resize_x", "hr_resize_y", "hr_upscaler", "hr_second_pass_steps", "refiner_switch_at",
 })  # fmt: skip
 """Parameters that have a place of their own in the order."""
@@ -120,10 +121,13 @@ def _pairs(request: GenerationRequest, facts: RunFacts) -> Iterator[tuple[str, o
     """Yield the pairs in A1111's order; None means that the pair is left out."""
     yield from _opening(request, facts)
     written = _written(request, facts)
-    yield _entry("denoising_strength", request.denoising_strength if request.enable_hr else None)
+    strong = request.enable_hr or request.init_image
+    yield _entry("denoising_strength", request.denoising_strength if strong else None)
+    yield _entry("mask_weight", written.get("mask_weight"))
     yield _entry("clip_skip", request.clip_skip if request.clip_skip > 1 else None)
     for name in ("ensd", "noise_source", "tiling"):
         yield _entry(name, written.get(name))
+    yield from _inpainting(request)
     yield from _hires(request, facts)
     if facts.refiner is not None:
         yield _entry("refiner_checkpoint", facts.refiner)
@@ -154,8 +158,23 @@ def _opening(request: GenerationRequest, facts: RunFacts) -> Iterable[tuple[str,
     )
 
 
+def _inpainting(request: GenerationRequest) -> Iterator[tuple[str, object]]:
+    if not request.inpaints():
+        return
+    if request.mask_mode != PARAMETERS["mask_mode"].default:
+        yield _entry("mask_mode", request.mask_mode)
+    # A1111 has one number for both directions, and none where they differ.
+    if request.mask_blur_x == request.mask_blur_y > 0:
+        yield _entry("mask_blur_x", request.mask_blur_x)
+    if request.inpaint_area == ONLY_MASKED:
+        yield _entry("inpaint_area", request.inpaint_area)
+        yield _entry("masked_padding", request.masked_padding)
+    if request.masked_content != ORIGINAL_CONTENT:
+        yield _entry("masked_content", request.masked_content)
+
+
 def _hires(request: GenerationRequest, facts: RunFacts) -> Iterator[tuple[str, object]]:
-    if not request.enable_hr:
+    if not request.enable_hr or request.init_image:
         return
     if request.hr_resize_x or request.hr_resize_y:
         yield _entry("hr_resize_x", f"{request.hr_resize_x}x{request.hr_resize_y}")

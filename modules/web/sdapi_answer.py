@@ -1,4 +1,4 @@
-"""What A1111's API answers to txt2img: the pictures, the fields as they were understood, and "info"."""
+"""What A1111's API answers to txt2img and img2img: the pictures, the fields as they were understood, and "info"."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from modules.web.sdapi_facts import STANDARD_PAIRS
 TIMESTAMP = "%Y%m%d%H%M%S"
 
 
-def txt2img_answer(job: Job, parameters: Mapping[str, Any], styles: Sequence[str]) -> dict[str, Any]:
+def generation_answer(job: Job, parameters: Mapping[str, Any], styles: Sequence[str]) -> dict[str, Any]:
     """Return the answer for an ended job; `parameters` are the body's fields with A1111's defaults.
 
     Pictures come as the files that were written, metadata included. Raises OSError when one is gone.
@@ -64,7 +64,7 @@ def describe_job(job: Job, styles: Sequence[str]) -> dict[str, Any]:
         "styles": list(styles),
         "job_timestamp": time.strftime(TIMESTAMP, time.localtime(job.started or job.created)),
         "clip_skip": request.clip_skip,
-        "is_using_inpainting_conditioning": False,
+        "is_using_inpainting_conditioning": request.inpaints(),
         "version": VERSION_TEXT,
     }
 

@@ -15,13 +15,14 @@ from modules.imaging.metadata import read_infotext
 from modules.imaging.parsing import Infotext
 from modules.settings.schema import OPTIONS
 from modules.web.checkpoints import SETTING, CheckpointChooser
+from modules.web.schemas import IMG2IMG, TXT2IMG
 from modules.web.sdapi_facts import USUAL_PAIRS
+from modules.web.sdapi_generation import BodyMaker
 from modules.web.sdapi_http import ApiRoute, PlainJson, answer_json, decode_picture, read_object
 from modules.web.sdapi_lists import LISTINGS, Listing
 from modules.web.sdapi_options import ReadOptions, list_problems, read_options
 from modules.web.sdapi_progress import ProgressQuestion, overall_progress, task_progress
 from modules.web.sdapi_tasks import Tasks
-from modules.web.sdapi_txt2img import Txt2Img
 from modules.web.services import WebServices
 
 API_PREFIX = "/sdapi/v1"
@@ -43,12 +44,18 @@ def make_api_router(services: WebServices, chooser: CheckpointChooser) -> APIRou
 
 def _add_generation(router: APIRouter, services: WebServices, chooser: CheckpointChooser, tasks: Tasks) -> None:
     jobs = services.jobs
-    maker = Txt2Img(services, chooser, tasks)
+    from_text = BodyMaker(TXT2IMG, services, chooser, tasks)
+    from_picture = BodyMaker(IMG2IMG, services, chooser, tasks)
 
     @router.post(f"{API_PREFIX}/txt2img")
     async def txt2img(request: Request) -> Response:
-        """Make pictures and answer with them."""
-        return await maker.answer(request)
+        """Make pictures from a prompt and answer with them."""
+        return await from_text.answer(request)
+
+    @router.post(f"{API_PREFIX}/img2img")
+    async def img2img(request: Request) -> Response:
+        """Make pictures from a picture and answer with them."""
+        return await from_picture.answer(request)
 
     @router.get(f"{API_PREFIX}/progress")
     def progress(skip_current_image: bool = False) -> dict[str, Any]:

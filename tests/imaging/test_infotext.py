@@ -16,7 +16,8 @@ FACTS = RunFacts("DPM++ 2M", "Karras", 42, "starter", "0123456789", "easel-0.1.0
 UNWRITTEN = {
     "batch_count", "batch_size", "firstpass_image", "hires_first_networks", "comma_backtrack", "comments",
     "old_karras_sigmas", "shared_brownian", "quantize", "disable_networks", "enable_hr", "sdxl_crop_top",
-    "sdxl_crop_left", "aesthetic_low", "aesthetic_high",
+    "sdxl_crop_left", "aesthetic_low", "aesthetic_high", "init_image", "mask_image", "resize_mode", "mask_round",
+    "fix_steps", "background_color", "overlay_inpaint",
 }  # fmt: skip
 """Parameters that A1111's infotexts have no key for; enabling hires fix shows in its other keys."""
 
@@ -86,6 +87,25 @@ def test_an_old_infotext_gives_what_it_names_and_leaves_the_rest_open() -> None:
 def test_hires_keys_switch_hires_fix_on(key: str) -> None:
     line = f"Steps: 20, Sampler: Euler, Size: 64x64, Denoising strength: 0.5, {key}, Hires upscaler: Lanczos"
     assert infotext_values(parse_infotext(f"a\n{line}"))["enable_hr"] is True
+
+
+def test_inpainting_is_written_as_a1111_writes_it_and_read_back() -> None:
+    painting = {"mask_mode": "Inpaint not masked", "mask_blur_x": 7, "mask_blur_y": 7, "masked_content": "fill",
+                "inpaint_area": "Only masked", "masked_padding": 32, "denoising_strength": 0.4}  # fmt: skip
+    request = GenerationRequest(init_image="a" * 64, mask_image="b" * 64, **painting)
+    text = write_infotext(request, FACTS)
+    order = ("Denoising strength: 0.4", "Mask mode: Inpaint not masked", "Mask blur: 7", "Inpaint area: Only masked",
+             "Masked area padding: 32", "Masked content: fill")  # fmt: skip
+    assert [text.index(pair) for pair in order] == sorted(text.index(pair) for pair in order)
+    values = infotext_values(parse_infotext(text))
+    assert {name: GenerationRequest.checked({name: values[name]}).model_dump()[name] for name in painting} == painting
+
+
+def test_what_is_for_inpainting_alone_is_left_out_elsewhere() -> None:
+    request = GenerationRequest(init_image="a" * 64, masked_content="fill", mask_blur_x=9, enable_hr=True, hr_scale=3.0)
+    text = write_infotext(request, FACTS)
+    assert "Denoising strength: 0.7" in text
+    assert not any(word in text for word in ("Mask", "Inpaint", "Hires"))
 
 
 def test_a_denoising_strength_alone_is_that_of_another_picture() -> None:

@@ -1,4 +1,4 @@
-"""A1111's txt2img: a body becomes a job, and its pictures the answer."""
+"""A1111's txt2img and img2img: a body becomes a job, and its pictures the answer."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from modules.web.checkpoints import SETTING, CheckpointChooser
 from modules.web.handover import discard, ended_before_gone
 from modules.web.pasting import Paster
 from modules.web.requests import styled_prompts
-from modules.web.schemas import ApiBody, read_txt2img, told_back
-from modules.web.sdapi_answer import txt2img_answer
+from modules.web.schemas import IMG2IMG, ApiBody, BodyKind, read_body, told_back
+from modules.web.sdapi_answer import generation_answer
 from modules.web.sdapi_http import ApiError, answer_json, decode_picture, read_object
 from modules.web.sdapi_options import list_problems, read_options
 from modules.web.sdapi_tasks import Tasks
@@ -48,10 +48,11 @@ class Order:
         return list(self.body.rest["styles"] or ())
 
 
-class Txt2Img:
-    """Takes bodies of txt2img, one job for each."""
+class BodyMaker:
+    """Takes bodies of one kind, one job for each."""
 
-    def __init__(self, services: WebServices, chooser: CheckpointChooser, tasks: Tasks) -> None:
+    def __init__(self, kind: BodyKind, services: WebServices, chooser: CheckpointChooser, tasks: Tasks) -> None:
+        self.kind = kind
         self._services = services
         self._chooser = chooser
         self._tasks = tasks
@@ -77,7 +78,7 @@ class Txt2Img:
     def prepare(self, body: Mapping[str, Any]) -> Order:
         """Check everything about a body before anything is changed. Raises InvalidRequest and ApiError."""
         options = self._services.settings.all()
-        read = read_txt2img(body, options, self._pasted(body))
+        read = read_body(self.kind, body, options, self._pasted(body))
         _refuse_unbuilt(read.rest)
         problems = list_problems(read_options(read.rest["override_settings"] or {}).values, self._services.lists)
         if problems:
@@ -87,13 +88,24 @@ class Txt2Img:
         self._check_sampler(values.get("sampler"))
         values.update(self._styled(values, read.rest["styles"] or ()))
         request = GenerationRequest.checked(values, self._services.lists)
-        picture = read.rest["firstpass_image"]
-        if picture:
-            content = decode_picture(picture, "firstpass_image")
-            digest = self._services.inputs.keep(content, "firstpass_image")
-            request = request.model_copy(update={"firstpass_image": digest})
+        request = request.model_copy(update=self._pictures(read.rest))
         purpose = Purpose.KEEP if read.rest["save_images"] else Purpose.HANDOVER
-        return Order(_with_subseed(request), read, told_back(body), purpose)
+        return Order(_with_subseed(request), read, told_back(self.kind, body), purpose)
+
+    def _pictures(self, rest: Mapping[str, Any]) -> dict[str, str]:
+        """Keep the pictures that a body brings, and return their hashes by parameter. Raises InvalidRequest."""
+        brought = {"firstpass_image": ("firstpass_image", rest["firstpass_image"])}
+        if self.kind is IMG2IMG:
+            images: list[Any] = rest["init_images"] or []
+            if len(images) != 1:
+                allowed = "a list of one picture; send one request for each"
+                raise InvalidRequest([FieldProblem("init_images", "init_images", f"{len(images)} pictures", allowed)])
+            brought = {"init_image": ("init_images", images[0]), "mask_image": ("mask", rest["mask"])}
+        return {
+            name: self._services.inputs.keep(decode_picture(picture, field), field)
+            for name, (field, picture) in brought.items()
+            if picture
+        }
 
     def _submit(self, order: Order, owner: str | None) -> str:
         changes = dict(order.body.changes)
@@ -115,7 +127,7 @@ class Txt2Img:
         if job.state is JobState.CANCELLED:
             raise ApiError(409, "JobCancelled", "The job was taken out of the queue before it began.")
         try:
-            answer = txt2img_answer(job, order.parameters, order.styles)
+            answer = generation_answer(job, order.parameters, order.styles)
         except OSError as error:
             raise ApiError(500, "PictureGone", f"A finished picture cannot be read: {error.strerror}.") from error
         return answer_json(answer, order.body.ignored)
@@ -156,8 +168,13 @@ def _refuse_unbuilt(rest: Mapping[str, Any]) -> None:
     problems = []
     if rest["restore_faces"]:
         problems.append(FieldProblem("restore_faces", "restore_faces", "true", "false: faces cannot be restored yet"))
+    if rest.get("image_cfg_scale") is not None:
+        allowed = "null: image guidance of instruct-pix2pix models does not exist yet"
+        problems.append(FieldProblem("image_cfg_scale", "image_cfg_scale", str(rest["image_cfg_scale"]), allowed))
+    if rest.get("latent_mask"):
+        problems.append(FieldProblem("latent_mask", "latent_mask", "a picture", "null: use mask"))
     for name in ("firstphase_width", "firstphase_height"):
-        if rest[name]:
+        if rest.get(name):
             allowed = "0: width and height are the first pass's size, hr_resize_x and hr_resize_y the second's"
             problems.append(FieldProblem(name, name, str(rest[name]), allowed))
     if problems:

@@ -1,0 +1,118 @@
+"""What a run over a picture begins with, and how its results go back into that picture."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from PIL import Image, ImageOps
+from torch import Tensor
+
+from modules.core.parameters import INPAINT_MASKED, LATENT_NOISE, LATENT_NOTHING, ONLY_MASKED, ORIGINAL_CONTENT
+from modules.core.request import GenerationRequest
+from modules.engine.families import ModelBundle
+from modules.engine.latents import encode
+from modules.imaging.fitting import CROP_AND_RESIZE, LATENT_UPSCALE, RESIZE_AND_FILL, fitted, flattened
+from modules.imaging.masks import Box, blurred, doubled, filled, mask_of, overlay_of, region_around, with_aspect
+
+PictureSource = Callable[[str], Image.Image]
+"""Returns a stored picture, the right way up, by its content hash. Raises InvalidRequest when there is none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A picture in the size that is worked in, and what of it is painted anew.
+
+    `picture`: RGB. `mask`: 8-bit grey of the same size, white where is painted; None: everywhere. `overlay`: RGBA of
+    the original's size, laid over the result; `box`: the part of the original that the result is put into, None: all.
+    """
+
+    picture: Image.Image
+    mask: Image.Image | None = None
+    overlay: Image.Image | None = None
+    box: Box | None = None
+
+    def finished(self, made: Image.Image) -> Image.Image:
+        """Return a picture that was made, put back into the original where only a part was painted."""
+        if self.overlay is None:
+            return made
+        whole = made.convert("RGBA")
+        if self.box is not None:
+            left, top, right, bottom = self.box
+            whole = Image.new("RGBA", self.overlay.size)
+            whole.paste(fitted(made, right - left, bottom - top, CROP_AND_RESIZE), (left, top))
+        whole.alpha_composite(self.overlay)
+        return whole.convert("RGB")
+
+
+@dataclass(frozen=True, slots=True)
+class Canvas:
+    """A source in latents: (batch, channels, rows, columns); `painted`: (1, 1, rows, columns), 1 where it is made new."""
+
+    latents: Tensor
+    painted: Tensor | None = None
+
+    def blended(self, latents: Tensor) -> Tensor:
+        """Return latents with the source's own where nothing is painted."""
+        if self.painted is None:
+            return latents
+        return latents * self.painted + self.latents * (1 - self.painted)
+
+
+def read_source(request: GenerationRequest, pictures: PictureSource) -> Source:
+    """Return what a request works over, in the order in which A1111 prepares it. Raises InvalidRequest."""
+    size = request.width, request.height
+    picture = flattened(pictures(request.init_image), request.background_color)
+    mask = _mask(request, pictures, picture.size) if request.mask_image else None
+    box = region_around(mask, request.masked_padding) if mask and request.inpaint_area == ONLY_MASKED else None
+    if mask is None or (box is None and request.inpaint_area == ONLY_MASKED):
+        # Where nothing is masked there is no part to work on alone.
+        return Source(_sized(picture, request))
+    if box is None:
+        picture, mask = _sized(picture, request), fitted(mask.convert("RGB"), *size, request.resize_mode).convert("L")
+        overlay = overlay_of(picture, doubled(mask))
+    else:
+        box = with_aspect(box, *size, picture.size)
+        overlay = overlay_of(picture, mask)
+        mask = fitted(mask.crop(box).convert("RGB"), *size, RESIZE_AND_FILL).convert("L")
+        picture = fitted(picture.crop(box), *size, RESIZE_AND_FILL)
+    if request.masked_content != ORIGINAL_CONTENT:
+        picture = filled(picture, mask)
+    return Source(picture, mask, overlay if request.overlay_inpaint else None, box)
+
+
+def open_canvas(bundle: ModelBundle, source: Source, request: GenerationRequest, noise: Tensor) -> Canvas:
+    """Return the latents that a run begins with; `noise`: (batch, channels, rows, columns), that of its seeds."""
+    rows, columns = noise.shape[-2:]
+    latents = encode(bundle, source.picture)
+    if request.resize_mode == LATENT_UPSCALE:
+        latents = F.interpolate(latents, size=(rows, columns), mode="bilinear")
+    latents = latents.repeat(noise.shape[0], 1, 1, 1)
+    if source.mask is None:
+        return Canvas(latents)
+    small = source.mask.convert("RGB").resize((columns, rows)).getchannel(0)
+    shades = torch.from_numpy(np.asarray(small, dtype=np.float32) / 255)
+    painted = (shades.round() if request.mask_round else shades).to(latents.device).view(1, 1, rows, columns)
+    if request.masked_content == LATENT_NOISE:
+        latents = latents * (1 - painted) + noise.to(latents) * painted
+    elif request.masked_content == LATENT_NOTHING:
+        latents = latents * (1 - painted)
+    return Canvas(latents, painted)
+
+
+def _mask(request: GenerationRequest, pictures: PictureSource, size: tuple[int, int]) -> Image.Image:
+    mask = mask_of(pictures(request.mask_image), request.mask_round)
+    if mask.size != size:
+        mask = mask.resize(size, Image.Resampling.NEAREST)
+    if request.mask_mode != INPAINT_MASKED:
+        mask = ImageOps.invert(mask)
+    return blurred(mask, request.mask_blur_x, request.mask_blur_y)
+
+
+def _sized(picture: Image.Image, request: GenerationRequest) -> Image.Image:
+    if request.resize_mode == LATENT_UPSCALE:
+        return picture
+    return fitted(picture, request.width, request.height, request.resize_mode)
