@@ -50,7 +50,7 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Canvas:
-    """A source in latents: (batch, channels, rows, columns); `painted`: (1, 1, rows, columns), 1 where it is made new."""
+    """A source in latents: (batch, channels, rows, columns); `painted`: (1, 1, rows, columns), 1 where it is new."""
 
     latents: Tensor
     painted: Tensor | None = None

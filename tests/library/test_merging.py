@@ -13,9 +13,9 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from modules.core.errors import InvalidRequest, ModelUnavailable, StorageFailed, TaskCancelled
-from modules.library.merging import merge as merging
 from modules.library.catalog import CheckpointCatalog
 from modules.library.hashing import HashCache
+from modules.library.merging import merge as merging
 from modules.library.merging.merge import run_merge
 from modules.library.merging.recipe import (
     ADD_DIFFERENCE,
