@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from modules.core.parameter import LARGEST_SEED, RANDOM_SEED, Parameter
+from modules.core.picture_parameters import PICTURE_PARAMETERS
 
 LONGEST_PROMPT = 100_000
 """Characters in one prompt: some 300 chunks of 75 tokens, far more than a picture can use."""
@@ -22,11 +23,6 @@ NOISE_SOURCES = ("GPU", "CPU", "NV")
 EMPHASIS_MODES = ("None", "Ignore", "Original", "No norm")
 """None: brackets are text. Ignore: they are read, and no weight acts. Original: weights act, and the text encoder's
 output is scaled back to its mean. No norm: weights act, and that is all."""
-INPAINT_MASKED, INPAINT_NOT_MASKED = "Inpaint masked", "Inpaint not masked"
-WHOLE_PICTURE, ONLY_MASKED = "Whole picture", "Only masked"
-FILL, ORIGINAL_CONTENT, LATENT_NOISE, LATENT_NOTHING = "fill", "original", "latent noise", "latent nothing"
-MASKED_CONTENTS = (FILL, ORIGINAL_CONTENT, LATENT_NOISE, LATENT_NOTHING)
-"""By number, as the API has them."""
 AUTOMATIC_VAE = "Automatic"
 NO_VAE = "None"
 DEFAULT_NOISE_SCHEDULE = "Default"
@@ -40,7 +36,6 @@ _GUIDANCE = "Guidance"
 _COMPATIBILITY = "Compatibility"
 _SECOND_PASS = "Hires fix and refiner"
 _NETWORKS = "Extra Networks"
-_IMG2IMG = "img2img"
 
 _FORM = (
     Parameter(
@@ -210,78 +205,6 @@ _PASSES = (
     Parameter(
         "extra_noise", "Extra noise", "number", 0.0, "Noise that is added before a second pass, beyond what it takes.",
         minimum=0, maximum=1, step=0.01, infotext="Extra noise", option="img2img_extra_noise", section=_SECOND_PASS,
-    ),
-)  # fmt: skip
-
-_PICTURE = (
-    Parameter(
-        "init_image", "Image", "text", "", "Content hash of the stored picture that is worked over; empty: none.",
-        maximum=64,
-    ),
-    Parameter(
-        "mask_image", "Mask", "text", "",
-        "Content hash of the stored picture whose white parts are painted anew; empty: everything is.", maximum=64,
-    ),
-    Parameter(
-        "resize_mode", "Resize mode", "integer", 0,
-        "How the picture is brought to size: 0 stretched, 1 cropped, 2 filled up at its edges, 3 as latents.",
-        minimum=0, maximum=3, api="resize_mode",
-    ),
-    Parameter(
-        "mask_mode", "Mask mode", "choice", INPAINT_MASKED, "Whether what is masked is painted anew, or the rest.",
-        choices=(INPAINT_MASKED, INPAINT_NOT_MASKED), infotext="Mask mode",
-    ),
-    Parameter(
-        "mask_blur_x", "Mask blur, across", "integer", 4, "How far the mask's edge is softened, in pixels.",
-        minimum=0, maximum=64, infotext="Mask blur", api="mask_blur_x",
-    ),
-    Parameter(
-        "mask_blur_y", "Mask blur, down", "integer", 4, "The same from top to bottom.",
-        minimum=0, maximum=64, infotext="Mask blur", api="mask_blur_y",
-    ),
-    Parameter(
-        "masked_content", "Masked content", "choice", ORIGINAL_CONTENT,
-        "What stands below the mask in the beginning: colours from around it, the picture, noise, or nothing.",
-        choices=MASKED_CONTENTS, infotext="Masked content",
-    ),
-    Parameter(
-        "inpaint_area", "Inpaint area", "choice", WHOLE_PICTURE,
-        "Work on the whole picture, or enlarge the masked part, work on that alone, and put it back.",
-        choices=(WHOLE_PICTURE, ONLY_MASKED), infotext="Inpaint area",
-    ),
-    Parameter(
-        "masked_padding", "Only masked padding, pixels", "integer", 32,
-        "How much around the masked part is seen when that alone is worked on.",
-        minimum=0, maximum=256, step=4, infotext="Masked area padding", api="inpaint_full_res_padding", api_default=0,
-    ),
-    Parameter(
-        "mask_round", "Round the mask", "flag", True,
-        "A latent is either painted anew or kept; without it shades of the mask mix both.", api="mask_round",
-    ),
-    Parameter(
-        "noise_multiplier", "Noise multiplier for img2img", "number", 1.0, "Strength of the noise that is added.",
-        minimum=0, maximum=1.5, step=0.001, infotext="Noise multiplier", api="initial_noise_multiplier",
-        option="initial_noise_multiplier", section=_IMG2IMG,
-    ),
-    Parameter(
-        "fix_steps", "With img2img, do exactly the amount of steps the slider specifies", "flag", False,
-        "Otherwise a denoising strength of 0.5 makes half of the steps.",
-        option="img2img_fix_steps", section=_IMG2IMG,
-    ),
-    Parameter(
-        "background_color", "With img2img, fill transparent parts of the input image with this color", "text",
-        "#ffffff", "As #rrggbb.", maximum=7, option="img2img_background_color", section=_IMG2IMG,
-    ),
-    Parameter(
-        "overlay_inpaint", "Overlay original for inpaint", "flag", True,
-        "Put the original over the result where nothing was masked, so that it stays as it was.",
-        option="overlay_inpaint", section=_IMG2IMG,
-    ),
-    Parameter(
-        "mask_weight", "Inpainting conditioning mask strength", "number", 1.0,
-        "How much inpainting models are kept from seeing what is below the mask.",
-        minimum=0, maximum=1, step=0.01, infotext="Conditional mask weight",
-        option="inpainting_mask_weight", section=_IMG2IMG,
     ),
 )  # fmt: skip
 
@@ -508,5 +431,5 @@ _OTHER_OPTIONS = (
 
 PARAMETERS: Mapping[str, Parameter] = {
     parameter.name: parameter
-    for parameter in (*_FORM, *_PASSES, *_PICTURE, *_MODEL_OPTIONS, *_SAMPLER_OPTIONS, *_OTHER_OPTIONS)
+    for parameter in (*_FORM, *_PASSES, *PICTURE_PARAMETERS, *_MODEL_OPTIONS, *_SAMPLER_OPTIONS, *_OTHER_OPTIONS)
 }

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from PIL import Image, ImageOps
 from torch import Tensor
 
-from modules.core.parameters import INPAINT_MASKED, LATENT_NOISE, LATENT_NOTHING, ONLY_MASKED, ORIGINAL_CONTENT
+from modules.core.picture_parameters import INPAINT_MASKED, LATENT_NOISE, LATENT_NOTHING, ONLY_MASKED, ORIGINAL_CONTENT
 from modules.core.request import GenerationRequest
 from modules.engine.families import ModelBundle
 from modules.engine.latents import encode

@@ -12,7 +12,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from modules.core.parameter import Parameter, Value
-from modules.core.parameters import ONLY_MASKED, ORIGINAL_CONTENT, PARAMETERS
+from modules.core.parameters import PARAMETERS
+from modules.core.picture_parameters import ONLY_MASKED, ORIGINAL_CONTENT
 from modules.core.request import GenerationRequest
 from modules.imaging.parsing import Infotext, quoted
 

@@ -8,12 +8,12 @@ from typing import Any
 
 from modules.core.errors import FieldProblem, InvalidRequest
 from modules.core.parameter import SHOWN_CHARACTERS, Value
-from modules.core.parameters import (
+from modules.core.parameters import PARAMETERS
+from modules.core.picture_parameters import (
     INPAINT_MASKED,
     INPAINT_NOT_MASKED,
     MASKED_CONTENTS,
     ONLY_MASKED,
-    PARAMETERS,
     WHOLE_PICTURE,
 )
 from modules.core.request import MASK_FIELDS, PICTURE_FIELDS
