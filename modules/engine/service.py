@@ -107,6 +107,7 @@ class DiffusionEngine:
             text.emphasis,
             text.backtrack,
             divides=field == "prompt",
+            comments=request.comments,
         )
         return inspect_prompt(str(getattr(request, field)), rules, self._exists)
 

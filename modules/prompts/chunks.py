@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from modules.prompts.grammar import Fragment, parse_emphasis, without_comments
+from modules.prompts.grammar import Fragment, parse_emphasis
 from modules.prompts.schedule import Timeline, prompt_schedule, split_parts
 
 CHUNK_TOKENS = 75
@@ -197,11 +197,11 @@ def split_chunks(
 def count_tokens(text: str, vocabulary: Vocabulary, timeline: Timeline) -> tuple[int, int]:
     """Return how many tokens the prompt has, and how many fit into the chunks that it takes (75, 150, …).
 
-    An embedding counts by its vectors. `text` comes without the tags of networks.
-    Comments do not count; of the parts that AND divides and the stages of an edited prompt the longest counts. All
-    chunks but the last count as full, since what follows them cannot use their rest.
+    An embedding counts by its vectors. `text` comes without comments and without the tags of networks. Of the parts
+    that AND divides and the stages of an edited prompt the longest counts. All chunks but the last count as full, since
+    what follows them cannot use their rest.
     """
-    parts = split_parts(without_comments(text))
+    parts = split_parts(text)
     stages = {stage.text for part in parts for stage in prompt_schedule(part.text, timeline)}
     count = max(_count_one(stage, vocabulary) for stage in stages)
     return count, max(1, -(-count // CHUNK_TOKENS)) * CHUNK_TOKENS

@@ -22,13 +22,17 @@ _COMMENT = re.compile(r"#[^\n]*")
 
 @dataclass(frozen=True, slots=True)
 class InspectionRules:
-    """How the prompt is going to be read. `divides`: AND divides it, which it does not in a negative prompt."""
+    """How the prompt is going to be read.
+
+    `divides`: AND divides it, which it does not in a negative prompt. `comments`: what follows a # is left out.
+    """
 
     vocabulary: Vocabulary
     timeline: Timeline
     mode: str = DEFAULT_EMPHASIS
     backtrack: int = COMMA_BACKTRACK
     divides: bool = True
+    comments: bool = True
 
 
 def inspect_prompt(prompt: str, rules: InspectionRules, network_exists: Callable[[str, str], bool]) -> dict[str, Any]:
@@ -36,12 +40,12 @@ def inspect_prompt(prompt: str, rules: InspectionRules, network_exists: Callable
 
     Steps count from 1. A stage's `from` and `to` are its first and its last step.
     """
-    text, tags = read_tags(without_comments(prompt))
+    text, tags = read_tags(without_comments(prompt) if rules.comments else prompt)
     count, room = count_tokens(text, rules.vocabulary, rules.timeline)
     parts = split_parts(text) if rules.divides else [WeightedPrompt(text)]
     return {
         "text": text,
-        "comments": _COMMENT.findall(prompt),
+        "comments": _COMMENT.findall(prompt) if rules.comments else [],
         "networks": [_network(tag, network_exists) for tag in tags],
         "parts": [{"weight": part.weight, "stages": _stages(part.text, rules)} for part in parts],
         "brackets": unbalanced(text),

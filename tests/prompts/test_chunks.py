@@ -71,7 +71,6 @@ def test_weights_stand_beside_their_tokens_also_in_the_next_chunk() -> None:
         ("a " * 76, (76, 150)),
         ("a BREAK bb", (76, 150)),
         ("(a:1.3)", (1, 75)),
-        ("a bb # a comment", (2, 75)),
         ("[a:a a a:10] bb", (4, 75)),
         ("a AND a bb ccc", (3, 75)),
     ],

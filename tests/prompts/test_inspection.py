@@ -36,6 +36,13 @@ def words(chunk: dict[str, Any]) -> list[tuple[str, float]]:
     return [(token["text"], round(token["weight"], 3)) for token in chunk["tokens"]]
 
 
+def test_comments_are_text_where_they_are_not_read_as_such() -> None:
+    rules = InspectionRules(VOCABULARY, Timeline(10), comments=False)
+    plain, read = inspect("cat # dog"), inspect("cat # dog", rules)
+    assert (plain["comments"], read["comments"]) == (["# dog"], [])
+    assert read["tokens"] > plain["tokens"]
+
+
 def test_a_plain_prompt_is_one_part_of_one_stage_of_one_chunk() -> None:
     found = inspect("a (red) cat")
     (part,) = found["parts"]

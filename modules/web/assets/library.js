@@ -52,6 +52,11 @@ export class Library {
     this.#resize(localStorage.getItem(KEY + "size") ?? "medium");
     tools.form.addEventListener("change", () => this.open && this.grid.mark());
     tools.live.on("tasks", () => this.open && this.#showStatus());
+    // Downloads and merges bring new files.
+    document.addEventListener("easel:models-changed", () => {
+      if (this.open) this.reload();
+      else this.kind = "";
+    });
     document.addEventListener("visibilitychange", () => {
       if (this.open && document.visibilityState === "visible") this.#look();
     });
