@@ -346,6 +346,10 @@ def hand_over(command: Sequence[str], windows: bool = os.name == "nt") -> int:
         signal.signal(signal.SIGINT, before)
 
 
+MOST_TEST_WORKERS = 4
+"""Processes; each may have a browser and a model in memory."""
+
+
 def run_tests(python: Path, arguments: Sequence[str]) -> int:
     """Go on as pytest, with EASEL_CHROMIUM naming the browser for the browser tests."""
     browser = find_chromium(python, os.environ)
@@ -355,7 +359,16 @@ def run_tests(python: Path, arguments: Sequence[str]) -> int:
         os.environ.pop("EASEL_CHROMIUM", None)
         print("No Chromium was found or could be downloaded: the browser tests will be skipped.", flush=True)
     os.chdir(ROOT)
-    return hand_over([str(python), "-m", "pytest", *arguments])
+    return hand_over([str(python), "-m", "pytest", *workers(arguments), *arguments])
+
+
+def workers(arguments: Sequence[str]) -> list[str]:
+    """Return what makes pytest share the tests among a few processes, unless the arguments say how themselves.
+
+    A file's tests stay together, since they share what is dear to make.
+    """
+    told = any(argument.startswith(("-n", "--numprocesses", "--pdb", "-s")) for argument in arguments)
+    return [] if told else ["-n", str(min(os.cpu_count() or 1, MOST_TEST_WORKERS)), "--dist", "loadfile"]
 
 
 def find_chromium(python: Path, environment: Mapping[str, str]) -> str | None:

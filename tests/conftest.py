@@ -13,6 +13,9 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["TRANSFORMERS_OFFLINE"] = "1"
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
 os.environ.setdefault("GOMP_SPINCOUNT", "20000")
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # Several workers that each use every core are many times slower than with a core for each.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 # Property tests know no time limit, since machines differ, and nothing of the run before.
 settings.register_profile("easel", deadline=None, database=None)
 settings.load_profile("easel")

@@ -129,7 +129,7 @@ def test_every_kind_changes_the_picture_and_leaves_no_trace(workshop: Open, fami
     context = 2 * WIDTH if family == "sdxl" else WIDTH
     block = BLOCK.replace("blocks_0", "blocks_1", 1) if family == "sdxl" else BLOCK
     layer, text = f"lora_unet_{block}_attn2_to_k", "lora_te1_" if family == "sdxl" else "lora_te_"
-    text_layer = f"{text}text_model_encoder_layers_0_self_attn_v_proj"
+    text_layer, values = f"{text}text_model_encoder_layers_0_self_attn_v_proj", layer.replace("to_k", "to_v")
     kinds: dict[str, dict[str, Tensor]] = {
         "lora": pair(layer, context), "text": pair(text_layer),
         "dora": pair(layer, context) | {f"{layer}.dora_scale": random(1, context).abs()},
@@ -137,8 +137,9 @@ def test_every_kind_changes_the_picture_and_leaves_no_trace(workshop: Open, fami
                  for n in (1, 2) for side in "ab"},
         "lokr": {f"{layer}.lokr_w1": random(2, 2), f"{layer}.lokr_w2": random(WIDTH // 2, context // 2)},
         "ia3": {f"{layer}.weight": random(WIDTH), f"{layer}.on_input": torch.tensor(0)},
-        "oft": {f"{layer}.oft_blocks": random(4, WIDTH // 4, WIDTH // 4)},
-        "boft": {f"{layer}.oft_blocks": random(2, 8, 4, 4)},
+        # Turned keys hardly show in so small a model; turned values do.
+        "oft": {f"{values}.oft_blocks": random(4, WIDTH // 4, WIDTH // 4)},
+        "boft": {f"{values}.oft_blocks": random(2, 8, 4, 4)},
         "full": {f"{layer}.diff": random(WIDTH, context)},
         "norm": {f"lora_unet_{block}_norm2.w_norm": random(WIDTH), f"lora_unet_{block}_norm2.b_norm": random(WIDTH)},
         "glora": {f"{layer}.a2.weight": random(context, 2), f"{layer}.a1.weight": random(2, context),

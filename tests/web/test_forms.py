@@ -7,6 +7,7 @@ import pytest
 
 from modules.core.parameter import LARGEST_SEED
 from modules.core.parameters import LONGEST_PROMPT, PARAMETERS
+from modules.core.picture_parameters import PICTURE_PARAMETERS
 from modules.prompts.styles import Style
 from modules.web.checkpoints import CheckpointChooser
 from modules.web.forms import (
@@ -24,6 +25,10 @@ NOT_ON_THE_FORM = {
     "checkpoint": "the selector on top of the page",
     "firstpass_image": "the button that runs the hires pass over a finished picture sets it",
     "disable_networks": "A1111 has it in the API alone",
+    **{
+        parameter.name: "img2img, which the API alone has until its page is there"
+        for parameter in PICTURE_PARAMETERS if parameter.option is None
+    },
     **{name: "the Settings tab" for name, parameter in PARAMETERS.items() if parameter.option is not None},
 }
 A1111_IDS = {
