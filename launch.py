@@ -30,6 +30,8 @@ CUDA_WHEELS = "https://download.pytorch.org/whl/cu130"
 VENV_PACKAGE = f"sudo apt install python3.{sys.version_info[1]}-venv"
 QUOTED_LINES = 8
 DOWNLOAD_SECONDS = 600
+MOST_TEST_WORKERS = 4
+"""Processes; each may have a browser and a model in memory."""
 ASK_PLAYWRIGHT = (
     "from playwright.sync_api import sync_playwright\n"
     "with sync_playwright() as driver: print(driver.chromium.executable_path)"
@@ -344,10 +346,6 @@ def hand_over(command: Sequence[str], windows: bool = os.name == "nt") -> int:
             return child.wait()
     finally:
         signal.signal(signal.SIGINT, before)
-
-
-MOST_TEST_WORKERS = 4
-"""Processes; each may have a browser and a model in memory."""
 
 
 def run_tests(python: Path, arguments: Sequence[str]) -> int:

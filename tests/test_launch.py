@@ -318,8 +318,14 @@ def test_test_passes_the_browser_and_the_arguments_on_to_pytest(
     monkeypatch.setattr(launch, "hand_over", lambda command: handed.append(list(command)) or 4)
     assert launch.main(["test", "--skip-install", "-k", "cli"]) == 4
     assert prepared == [True]
-    assert handed == [["/venv/python", "-m", "pytest", "-k", "cli"]]
+    processes = str(min(os.cpu_count() or 1, launch.MOST_TEST_WORKERS))
+    assert handed == [["/venv/python", "-m", "pytest", "-n", processes, "--dist", "loadfile", "-k", "cli"]]
     assert os.environ["EASEL_CHROMIUM"] == "/a/chromium"
+
+
+@pytest.mark.parametrize("told", ["-n0", "-n", "--numprocesses=3", "-s", "--pdb"])
+def test_who_says_how_many_processes_there_are_is_heeded(told: str) -> None:
+    assert launch.workers(["-q", told]) == []
 
 
 def test_without_a_browser_the_tests_run_and_say_so(
