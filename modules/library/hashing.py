@@ -5,11 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import os
 import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Literal
+
+from modules.core.errors import StorageFailed
+from modules.library.writing import write_whole
 
 SHORT_LENGTH = 10
 """Hex digits of a model's hash in infotexts and titles, as in A1111."""
@@ -108,13 +110,10 @@ class HashCache:
         return entries if isinstance(entries, dict) else {}
 
     def _write(self) -> None:
-        temporary = self.path.with_name(f"{self.path.name}.{os.getpid()}.tmp")
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            temporary.write_text(json.dumps(self._entries, indent=1), encoding="utf-8")
-            os.replace(temporary, self.path)
-        except OSError as error:
-            logger.warning("The hash cache %s could not be written: %s", self.path, error)
+            write_whole(self.path, json.dumps(self._entries, indent=1).encode())
+        except StorageFailed as error:
+            logger.warning("The hash cache is not kept: %s", error)
 
 
 def stamp_of(file: Path) -> tuple[int, int]:
