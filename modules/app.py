@@ -307,6 +307,7 @@ def saving_rules(settings: SettingsStore) -> SavingRules:
     """Fold the options that saving heeds into one value."""
     return SavingRules(
         folder=settings.get("outdir_txt2img_samples"),
+        picture_folder=settings.get("outdir_img2img_samples"),
         folder_per_day=settings.get("save_to_dirs"),
         infotext=settings.get("enable_pnginfo"),
     )

@@ -230,7 +230,8 @@ class FakeEngine:
             if index in self.fail_at:
                 raise self.fail_at.pop(index)
             seed = request.image_seed(index)
-            sink.save(GeneratedImage(index, seed, paint(request, index), infotext(request, index)))
+            pixels, over = paint(request, index), bool(request.init_image)
+            sink.save(GeneratedImage(index, seed, pixels, infotext(request, index), over))
             sink.publish(ImageDone(index))
 
 

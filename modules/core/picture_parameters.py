@@ -27,6 +27,11 @@ PICTURE_PARAMETERS = (
         minimum=0, maximum=3, api="resize_mode",
     ),
     Parameter(
+        "image_cfg_scale", "Image CFG Scale", "number", 1.5,
+        "How strictly instruct-pix2pix checkpoints keep to the picture; 1: guided by the prompt alone.",
+        minimum=0, maximum=3, step=0.05, infotext="Image CFG scale", api="image_cfg_scale",
+    ),
+    Parameter(
         "mask_mode", "Mask mode", "choice", INPAINT_MASKED, "Whether what is masked is painted anew, or the rest.",
         choices=(INPAINT_MASKED, INPAINT_NOT_MASKED), infotext="Mask mode",
     ),

@@ -24,7 +24,7 @@ HIRES_FIELDS = (
 )  # fmt: skip
 """What acts only with `enable_hr`."""
 PICTURE_FIELDS = (
-    "resize_mode", "noise_multiplier", "fix_steps", "background_color", "mask_image",
+    "resize_mode", "image_cfg_scale", "noise_multiplier", "fix_steps", "background_color", "mask_image",
 )  # fmt: skip
 """What acts only with a picture to work over; denoising strength and extra noise act there too."""
 MASK_FIELDS = (
@@ -87,6 +87,7 @@ class GenerationRequest(BaseModel):
     init_image: str = ""
     mask_image: str = ""
     resize_mode: int = 0
+    image_cfg_scale: float = 1.5
     mask_mode: str = "Inpaint masked"
     mask_blur_x: int = 4
     mask_blur_y: int = 4

@@ -12,13 +12,14 @@ class GeneratedImage:
     """One finished picture.
 
     `index` counts from 0 over all batches of the request; `pixels` is 8-bit RGB of height x width;
-    `infotext` is the text that is written into the file.
+    `infotext` is the text that is written into the file; `over_picture`: img2img made it.
     """
 
     index: int
     seed: int
     pixels: Image
     infotext: str
+    over_picture: bool = False
 
 
 @dataclass(frozen=True, slots=True)

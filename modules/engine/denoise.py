@@ -29,13 +29,15 @@ class Conditioning:
 
     `negative` is None where it would have no effect: with one part of weight 1 at a CFG scale of 1. `empty`: an empty
     prompt's chunk, (77, width), with which shorter prompts are filled up. `channels`: what the U-Net takes besides the
-    latents, (1, channels, rows, columns), None for nothing.
+    latents, (1, channels, rows, columns), None for nothing. `image_scale`: the image CFG scale of models that change
+    pictures by instructions, None for others.
     """
 
     positive: tuple[Part, ...]
     negative: EncodedPrompt | None
     empty: Tensor
     channels: Tensor | None = None
+    image_scale: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +130,8 @@ class GuidedDenoiser:
         contexts = _of_one_length([part.prompt.at(self.calls) for part in parts])
         negative = self._negative(level)
         self.calls += 1
+        if negative is not None and self.model.conditioning.image_scale is not None:
+            return self._edited(x, sigma, contexts[0], negative, self.model.conditioning.image_scale)
         if negative is None:
             conditionals = self._estimates(x, sigma, contexts)
             self.unconditional = conditionals[0]
@@ -179,11 +183,26 @@ class GuidedDenoiser:
         conditionals = self._estimates(x, sigma, contexts)
         return conditionals, self._estimates(x, sigma, [negative])[0]
 
-    def _estimates(self, x: Tensor, sigma: Tensor, contexts: Sequence[Condition]) -> list[Tensor]:
-        """Return x0 for each of `contexts`, which are of one length, from one call of the U-Net."""
+    def _edited(self, x: Tensor, sigma: Tensor, positive: Condition, negative: Condition, image_scale: float) -> Tensor:
+        """Return x0 guided by prompt and picture (Brooks et al. 2023, arXiv:2211.09800, equation 3)."""
+        channels = self.model.conditioning.channels
+        positive, negative = _of_one_length([positive, negative])
+        without = torch.zeros_like(channels) if channels is not None else None
+        both, picture = self._estimates(x, sigma, [positive, negative])
+        neither = self._estimates(x, sigma, [negative], without)[0]
+        self.unconditional = neither
+        return neither + self.guidance.scale * (both - picture) + image_scale * (picture - neither)
+
+    def _estimates(
+        self, x: Tensor, sigma: Tensor, contexts: Sequence[Condition], shown: Tensor | None = None
+    ) -> list[Tensor]:
+        """Return x0 for each of `contexts`, which are of one length, from one call of the U-Net.
+
+        `shown` takes the place of what the U-Net is shown besides the latents.
+        """
         count, batch = len(contexts), x.shape[0]
         told = self._joined(contexts, batch)
-        bundle, channels = self.model.bundle, self.model.conditioning.channels
+        bundle, channels = self.model.bundle, self.model.conditioning.channels if shown is None else shown
 
         def network(scaled: Tensor, timestep: Tensor) -> Tensor:
             """Return one prediction per context: (contexts, batch, channels, rows, columns)."""

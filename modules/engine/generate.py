@@ -67,7 +67,7 @@ class Run:
                 pixels = self.context.source.finished(pixels)
             seed = batch.seeds[place]
             text = _infotext(self.context, base, seed, batch.subseeds[place])
-            sink.save(GeneratedImage(index, seed, pixels, text))
+            sink.save(GeneratedImage(index, seed, pixels, text, self.context.source is not None))
             finished.add(index)
             sink.publish(ImageDone(index))
 

@@ -158,7 +158,7 @@ class Plan:
         for one in passes:
             heeded |= self._heeded(one)
         idle = set(SAMPLER_OPTIONS) - heeded
-        idle |= {"ngms", "ngms_all", "skip_early_cfg", "pad_conds", "pad_conds_v0"} - self.acted
+        idle |= {"ngms", "ngms_all", "skip_early_cfg", "pad_conds", "pad_conds_v0", "image_cfg_scale"} - self.acted
         texts = [text for one in passes for text in (one.prompts.prompt, one.prompts.negative_prompt)]
         if not any(uses_emphasis(text) for text in texts):
             idle.add("emphasis")
@@ -171,7 +171,7 @@ class Plan:
     def spoken(self) -> frozenset[str]:
         """Return the parameters that infotexts name even at their default."""
         beta = any(one.schedule.label == _BETA_SCHEDULE and not one.sampler.own_schedule for one in self.passes)
-        return frozenset({"beta_alpha", "beta_beta"}) if beta else frozenset()
+        return frozenset({"beta_alpha", "beta_beta"} if beta else set()) | (self.acted & {"image_cfg_scale"})
 
     def _heeded(self, which: SamplingPass) -> set[str]:
         sampler, schedule = which.sampler, which.schedule

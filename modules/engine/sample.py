@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from torch import Tensor
 
+from modules.core.errors import EaselError
 from modules.core.events import PreviewReady, StepDone
 from modules.core.parameters import ZERO_TERMINAL_SNR
 from modules.core.request import GenerationRequest
@@ -16,7 +19,8 @@ from modules.engine.plan import LATENT_PIXELS, BatchPlan, SamplingPass
 from modules.engine.source import open_canvas
 from modules.engine.text import EncodedPrompt
 from modules.engine.told import extra_channels, told_sizes
-from modules.prompts.schedule import split_parts
+from modules.library.identify import PIX2PIX
+from modules.prompts.schedule import WeightedPrompt, split_parts
 from modules.sampling.denoisers import LcmDenoiser, LcmLevels, NoiseLevels, downcasted, zero_terminal_snr
 from modules.sampling.noise import BatchNoise, BrownianNoise, NoiseSeeds
 from modules.sampling.passes import PassPlan, plan_pass
@@ -86,7 +90,21 @@ def _encoded(context: RunContext, loaded: LoadedModel, which: SamplingPass) -> C
     guided = scale != 1 or [part.weight for part in parts] != [1.0] or which.sampler.needs_unconditional
     negative = encode(which.prompts.negative_prompt, negative=True) if guided else None
     extra = extra_channels(loaded.bundle, which, context.source, context.plan.request)
-    return Conditioning(positive, negative, encode("").stages[0].context, extra)
+    return Conditioning(positive, negative, encode("").stages[0].context, extra, _image_scale(context, loaded, parts))
+
+
+def _image_scale(context: RunContext, loaded: LoadedModel, parts: Sequence[WeightedPrompt]) -> float | None:
+    """Return how strongly a picture guides models that change it by instructions; at 1 they are guided as others are.
+
+    Raises EaselError for a prompt that AND divides.
+    """
+    scale = context.plan.request.image_cfg_scale
+    if loaded.bundle.entry.variant != PIX2PIX or context.source is None or scale == 1:
+        return None
+    if len(parts) > 1:
+        raise EaselError("AND cannot be used with an instruct-pix2pix checkpoint, unless Image CFG Scale is 1.")
+    context.plan.acted.add("image_cfg_scale")
+    return scale
 
 
 class RefinerHandover:

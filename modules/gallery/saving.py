@@ -38,9 +38,13 @@ Claim = Callable[[Path, str], None]
 
 @dataclass(frozen=True, slots=True)
 class SavingRules:
-    """The options that saving heeds: the folder below outputs/, one more folder per day, the infotext in the file."""
+    """The options that saving heeds: folders below outputs/, one more per day, the infotext in the file.
+
+    `folder` is for txt2img, `picture_folder` for img2img.
+    """
 
     folder: str = "txt2img-images"
+    picture_folder: str = "img2img-images"
     folder_per_day: bool = True
     infotext: bool = True
 
@@ -66,7 +70,8 @@ class PictureStore:
         """
         rules = self._rules()
         content = encode_png(image, with_infotext=rules.infotext)
-        folder = self._outputs / (rules.folder if kept else UNSAVED_FOLDER)
+        own = rules.picture_folder if image.over_picture else rules.folder
+        folder = self._outputs / (own if kept else UNSAVED_FOLDER)
         if rules.folder_per_day:
             folder /= self._today().isoformat()
         with storage_errors(folder), self._locked():

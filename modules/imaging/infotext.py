@@ -33,7 +33,8 @@ _FACTS = frozenset({
 _ASIDE = frozenset({
     "prompt", "negative_prompt", "steps", "width", "height", "cfg_scale", "subseed", "subseed_strength",
     "seed_resize_from_w", "seed_resize_from_h", "denoising_strength", "clip_skip", "ensd", "noise_source", "tiling",
-    "mask_weight", "mask_mode", "mask_blur_x", "mask_blur_y", "masked_content", "inpaint_area", "masked_padding",
+    "image_cfg_scale", "mask_weight", "mask_mode", "mask_blur_x", "mask_blur_y", "masked_content", "inpaint_area",
+    "masked_padding",
     "hr_scale", "hr_resize_x", "hr_resize_y", "hr_upscaler", "hr_second_pass_steps", "refiner_switch_at",
 })  # fmt: skip
 """Parameters that have a place of their own in the order."""
@@ -120,8 +121,8 @@ def _read(parameter: Parameter, text: str) -> Value:
 
 def _pairs(request: GenerationRequest, facts: RunFacts) -> Iterator[tuple[str, object]]:
     """Yield the pairs in A1111's order; None means that the pair is left out."""
-    yield from _opening(request, facts)
     written = _written(request, facts)
+    yield from _opening(request, facts, written.get("image_cfg_scale"))
     strong = request.enable_hr or request.init_image
     yield _entry("denoising_strength", request.denoising_strength if strong else None)
     yield _entry("mask_weight", written.get("mask_weight"))
@@ -140,13 +141,16 @@ def _pairs(request: GenerationRequest, facts: RunFacts) -> Iterator[tuple[str, o
     yield "Version", facts.version
 
 
-def _opening(request: GenerationRequest, facts: RunFacts) -> Iterable[tuple[str, object]]:
+def _opening(
+    request: GenerationRequest, facts: RunFacts, image_scale: object
+) -> Iterable[tuple[str, object]]:
     size, varied = request.seed_size(), bool(request.subseed_strength)
     return (
         _entry("steps", request.steps),
         _entry("sampler", facts.sampler),
         _entry("scheduler", facts.schedule),
         _entry("cfg_scale", request.cfg_scale),
+        _entry("image_cfg_scale", image_scale),
         _entry("seed", facts.seed),
         _entry("width", f"{request.width}x{request.height}"),
         ("Model hash", facts.model_hash),

@@ -94,7 +94,6 @@ IMG2IMG = BodyKind(
         "inpainting_fill": PlainField(0, (int,), "0 (fill), 1 (original), 2 (latent noise) or 3 (latent nothing)"),
         "inpaint_full_res": PlainField(True, (bool, int), "true (only masked) or false (whole picture)"),
         "inpainting_mask_invert": PlainField(0, (int, bool), "0 (paint what is masked) or 1 (paint the rest)"),
-        "image_cfg_scale": PlainField(None, (int, float), "a number or null"),
         "latent_mask": _TEXT,
         "include_init_images": _FLAG,
     },

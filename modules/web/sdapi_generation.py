@@ -168,9 +168,6 @@ def _refuse_unbuilt(rest: Mapping[str, Any]) -> None:
     problems = []
     if rest["restore_faces"]:
         problems.append(FieldProblem("restore_faces", "restore_faces", "true", "false: faces cannot be restored yet"))
-    if rest.get("image_cfg_scale") is not None:
-        allowed = "null: image guidance of instruct-pix2pix models does not exist yet"
-        problems.append(FieldProblem("image_cfg_scale", "image_cfg_scale", str(rest["image_cfg_scale"]), allowed))
     if rest.get("latent_mask"):
         problems.append(FieldProblem("latent_mask", "latent_mask", "a picture", "null: use mask"))
     for name in ("firstphase_width", "firstphase_height"):

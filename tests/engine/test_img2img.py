@@ -11,6 +11,7 @@ import pytest
 import torch
 from PIL import Image
 
+from modules.core.errors import EaselError
 from modules.core.request import GenerationRequest
 from modules.engine.latents import decode, encode
 from modules.engine.memory import DeviceWishes
@@ -216,6 +217,15 @@ def test_models_that_see_the_picture_are_shown_it(channels: int, tmp_path: Path,
     values = {"checkpoint": "model", "width": 64, "height": 64, "denoising_strength": 1.0, "overlay_inpaint": False}
     red, blue = (made(engine, request_of, **values, init_image=name) for name in ("red", "blue"))
     assert (red != blue).any()
+    if channels == 8:
+        by_picture = made(engine, request_of, **values, init_image="red", image_cfg_scale=3.0)
+        assert (by_picture != red).any()
+        watcher = Watcher()
+        engine.generate(request_of(**values, init_image="red", steps=1), watcher, watcher)
+        assert "CFG scale: 7.0, Image CFG scale: 1.5, Seed:" in watcher.images[0].infotext
+        with pytest.raises(EaselError, match="AND cannot be used"):
+            made(engine, request_of, **values, init_image="red", prompt="a AND b")
+        assert made(engine, request_of, **values, init_image="red", prompt="a AND b", image_cfg_scale=1).any()
     if channels == 9:
         masked = {weight: made(engine, request_of, **values, init_image="red", mask_image="mask", mask_weight=weight)
                   for weight in (0.0, 1.0)}  # fmt: skip

@@ -4,6 +4,7 @@ import errno
 import hashlib
 import multiprocessing
 import os
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -29,6 +30,14 @@ def store(outputs: Path, rules: SavingRules | None = None) -> PictureStore:
 def no_claim(path: Path, sha256: str) -> None:
     assert path
     assert len(sha256) == 64
+
+
+def test_pictures_of_img2img_have_a_folder_of_their_own(tmp_path: Path) -> None:
+    over = replace(picture(3), over_picture=True)
+    path = store(tmp_path).save(over, True, no_claim)
+    assert path == tmp_path / "img2img-images" / DAY.isoformat() / "00000-3.png"
+    rules = SavingRules(picture_folder="mine")
+    assert store(tmp_path, rules).save(over, True, no_claim).is_relative_to(tmp_path / "mine")
 
 
 def test_pictures_are_numbered_by_folder_and_named_by_seed(tmp_path: Path) -> None:

@@ -89,7 +89,7 @@ def test_an_infotext_fills_what_the_body_leaves_open(client: TestClient, site: S
     ({"mask_blur": 99}, "a whole number from 0 to 64"),
     ({"inpaint_full_res_padding": -4}, "a whole number from 0 to 256"),
     ({"enable_hr": True}, "an unknown field"),
-    ({"image_cfg_scale": 2.0}, "does not exist yet"),
+    ({"image_cfg_scale": 4.0}, "a number from 0 to 3"),
     ({"latent_mask": encoded()}, "use mask"),
 ])  # fmt: skip
 def test_wrong_fields_are_named_with_what_is_allowed(
