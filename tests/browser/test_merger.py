@@ -227,3 +227,5 @@ def test_who_is_no_admin_sees_neither_tab(
             Easel(page, server.url).wait_ready()
             for name in ("models", "modelmerger"):
                 expect(page.locator(f"#tabs button[role=tab][data-tab-id={name}]")).to_be_visible(visible=seen)
+            # A page that outlives its server complains that its socket finds nobody.
+            page.close()
