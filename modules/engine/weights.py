@@ -35,10 +35,10 @@ class Reading:
         """Return the names that are read."""
         return [name for name in names if name.startswith(self.prefixes)]
 
-    def piece(self, number: int, count: int, prefixes: tuple[str, ...] | None = None) -> Reading:
+    def piece(self, number: int, count: int) -> Reading:
         """Return the reading of one of several files of equal size."""
         start = self.start + self.share * number / count
-        return Reading(self.progress, start, self.share / count, prefixes or self.prefixes)
+        return Reading(self.progress, start, self.share / count, self.prefixes)
 
 
 def read_tensors(path: Path, reading: Reading | None = None) -> dict[str, Tensor]:
