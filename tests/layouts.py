@@ -6,9 +6,13 @@ OpenCLIP), as facts: with the real sizes they are the real files' tensors, with 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+import os
+import struct
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import chain
+from pathlib import Path
 
 Shape = tuple[int, ...]
 Named = Iterator[tuple[str, Shape]]
@@ -193,6 +197,16 @@ class CheckpointLayout:
         parts = {"model.diffusion_model.": self.unet.shapes(), "first_stage_model.": self.vae.shapes()}
         parts |= {prefix: text.shapes() for prefix, text in self.texts.items()}
         return {prefix + name: shape for prefix, shapes in parts.items() for name, shape in shapes.items()}
+
+
+def write_header_only(path: Path, shapes: Mapping[str, Shape], size: int = 0) -> None:
+    """Write a safetensors file that says what it holds and holds nothing, or with zeros behind it up to `size`."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    entries = {name: {"dtype": "F16", "shape": list(shape), "data_offsets": [0, 0]} for name, shape in shapes.items()}
+    raw = json.dumps(entries).encode()
+    path.write_bytes(struct.pack("<Q", len(raw)) + raw)
+    if size:
+        os.truncate(path, size)
 
 
 def linear(name: str, inside: int, outside: int) -> Named:

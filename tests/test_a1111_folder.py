@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import struct
 from pathlib import Path
 
 from modules.cli import parse_arguments
 from modules.library.files import ModelFiles
 from modules.settings.store import SettingsStore
 from tests import layouts
+from tests.layouts import write_header_only
 
 CONFIG = {
     "sd_model_checkpoint": "anime/best [v2].safetensors [0123456789]", "sd_vae": "Automatic",
@@ -18,22 +18,14 @@ CONFIG = {
 }  # fmt: skip
 
 
-def header_only(path: Path, shapes: dict[str, tuple[int, ...]]) -> None:
-    """Write a safetensors file that says what it holds and holds nothing."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    entries = {name: {"dtype": "F16", "shape": list(shape), "data_offsets": [0, 0]} for name, shape in shapes.items()}
-    raw = json.dumps(entries).encode()
-    path.write_bytes(struct.pack("<Q", len(raw)) + raw)
-
-
 def test_every_kind_of_file_is_found_where_a1111_has_it(tmp_path: Path) -> None:
     models = tmp_path / "models"
-    header_only(models / "Stable-diffusion" / "anime" / "best [v2].safetensors", layouts.sd1().shapes())
-    header_only(models / "Stable-diffusion" / "xl.safetensors", layouts.sdxl().shapes())
+    write_header_only(models / "Stable-diffusion" / "anime" / "best [v2].safetensors", layouts.sd1().shapes())
+    write_header_only(models / "Stable-diffusion" / "xl.safetensors", layouts.sdxl().shapes())
     (models / "Stable-diffusion" / "anime" / "best [v2].vae.pt").write_bytes(b"")
     (models / "Stable-diffusion" / "anime" / "best [v2].yaml").write_text("model: {}", encoding="utf-8")
-    header_only(models / "VAE" / "mse.vae.safetensors", {"encoder.conv_in.weight": (1,)})
-    header_only(models / "Lora" / "style" / "ink.safetensors", {"lora_unet_mid_block.lora_up.weight": (1, 1)})
+    write_header_only(models / "VAE" / "mse.vae.safetensors", {"encoder.conv_in.weight": (1,)})
+    write_header_only(models / "Lora" / "style" / "ink.safetensors", {"lora_unet_mid_block.lora_up.weight": (1, 1)})
     for name in ("embeddings/bad_hands.pt", "models/hypernetworks/old.pt"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_bytes(b"")

@@ -44,7 +44,8 @@ class RunContext:
     """The picture that is worked over, in img2img."""
     vae_in_strips: bool = False
     """Whether the VAE works in strips from the start, and not only when the memory runs out."""
-    used: list[LoadedModel] = field(default_factory=list)
+    told: set[str] = field(default_factory=set)
+    """The models' remarks that the user has heard in this run."""
 
     def __post_init__(self) -> None:
         self.networks = NetworkUser(self._say, self.plan.request.bundled_hashes)
@@ -60,11 +61,11 @@ class RunContext:
         entry = files.checkpoints.find(checkpoint)
         vae = files.vaes.resolve(request.vae, entry.path) if files.vaes is not None else None
         model = self.shelf.get(checkpoint, self.sink, beside, vae)
-        if model not in self.used:
-            self.used.append(model)
-            for text in model.remarks:
+        for text in model.remarks:
+            if text not in self.told:
+                self.told.add(text)
                 self._say(text)
-            model.bundle.relief.begin(self._say, self.vae_in_strips)
+        model.bundle.relief.begin(self._say, self.vae_in_strips)
         model.set_vae(vae)
         model.set_seamless(request.tiling)
         self.active = model
@@ -72,8 +73,7 @@ class RunContext:
 
     def finish(self) -> None:
         """Undo what was done for this run alone."""
-        for model in self.used:
-            model.bundle.relief.reset()
+        self.shelf.reset_relief()
 
     def _say(self, text: str) -> None:
         logger.warning("%s", text)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
 from PIL import Image
@@ -19,11 +21,7 @@ def decode(bundle: ModelBundle, latents: Tensor) -> Image.Image:
     rounded, as A1111 does it. Raises EaselError when the model gives no numbers.
     """
     scaled = latents / bundle.latent_scale
-    pixels = _decoded(bundle, scaled)
-    if pixels.isnan().any() and bundle.vae.dtype != torch.float32:
-        bundle.relief.say("The VAE overflowed in half precision; it works in full precision from now on.")
-        bundle.vae.to(torch.float32)
-        pixels = _decoded(bundle, scaled)
+    pixels = _without_overflow(bundle, lambda: _decoded(bundle, scaled))
     if pixels.isnan().any():
         raise EaselError("The model's numbers overflowed and gave no picture. Start with --no-half.")
     unit = ((pixels[0] + 1) / 2).clamp(0, 1)
@@ -48,12 +46,17 @@ def pixels_of(picture: Image.Image) -> Tensor:
 
 def encode_pixels(bundle: ModelBundle, pixels: Tensor) -> Tensor:
     """Return the latents, as `encode` does, of pixels in -1 to 1: (1, 3, height, width)."""
-    mean = _encoded(bundle, pixels)
-    if mean.isnan().any() and bundle.vae.dtype != torch.float32:
+    return _without_overflow(bundle, lambda: _encoded(bundle, pixels)) * bundle.latent_scale
+
+
+def _without_overflow(bundle: ModelBundle, work: Callable[[], Tensor]) -> Tensor:
+    """Return what the VAE gives; where that is no numbers in half precision, in full precision."""
+    found = work()
+    if found.isnan().any() and bundle.vae.dtype != torch.float32:
         bundle.relief.say("The VAE overflowed in half precision; it works in full precision from now on.")
         bundle.vae.to(torch.float32)
-        mean = _encoded(bundle, pixels)
-    return mean * bundle.latent_scale
+        found = work()
+    return found
 
 
 def _encoded(bundle: ModelBundle, pixels: Tensor) -> Tensor:

@@ -217,6 +217,11 @@ class ModelShelf:
         conditioner = TextConditioner(bundle, self.embeddings)
         return LoadedModel(bundle, conditioner, patcher, bundle.vae, HypernetworkPatcher(bundle.unet), remarks=remarks)
 
+    def reset_relief(self) -> None:
+        """Undo what was done for one run alone; a model that is held no more has nothing to undo."""
+        for model in self._loaded.values():
+            model.bundle.relief.reset()
+
     def named(self, model: LoadedModel) -> CheckpointEntry:
         """Return what a model in memory is, with its hash, waiting for that; without it when it cannot be computed."""
         entry = model.bundle.entry

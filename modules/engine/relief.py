@@ -28,6 +28,10 @@ _MODES_IN_WORDS = {
 }
 
 
+def _log(text: str) -> None:
+    logger.warning("%s", text)
+
+
 @dataclass(slots=True)
 class Relief:
     """The measures that are in force for one model. `say` tells the user; whoever begins a run sets it.
@@ -38,7 +42,7 @@ class Relief:
 
     residency: Residency
     unet: UNet2DConditionModel
-    say: Say = field(default=lambda text: logger.warning("%s", text))
+    say: Say = _log
     single: bool = False
     sliced: bool = False
     in_strips: bool = False
@@ -64,7 +68,8 @@ class Relief:
         return self._walked(encoder, work, self._offloading())
 
     def reset(self) -> None:
-        """Undo all measures."""
+        """Undo all measures, and let go of the run."""
+        self.say = _log
         while self._undo:
             self._undo.pop()()
         self.residency.restore()

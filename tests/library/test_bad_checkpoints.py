@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import io
-import json
 import os
 import pickle
-import struct
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -17,15 +15,7 @@ from modules.core.errors import ModelUnavailable
 from modules.library.catalog import CheckpointCatalog
 from modules.library.hashing import HashCache
 from tests import layouts
-
-
-def header_only(path: Path, shapes: dict[str, tuple[int, ...]], size: int = 0) -> None:
-    """Write a file of that many bytes whose tensors all are the same few bytes, or nothing."""
-    entries = {name: {"dtype": "F16", "shape": list(shape), "data_offsets": [0, 0]} for name, shape in shapes.items()}
-    raw = json.dumps(entries).encode()
-    path.write_bytes(struct.pack("<Q", len(raw)) + raw)
-    if size:
-        os.truncate(path, size)
+from tests.layouts import write_header_only
 
 
 class Evil:
@@ -71,9 +61,9 @@ def test_what_is_no_checkpoint_is_listed_with_the_reason(name: str, tmp_path: Pa
 
 
 def test_networks_among_the_checkpoints_are_called_what_they_are(tmp_path: Path) -> None:
-    header_only(tmp_path / "lora.safetensors", {"lora_unet_mid_block_attentions_0_proj_in.lora_up.weight": (4, 4)})
-    header_only(tmp_path / "vae.safetensors", {"encoder.conv_in.weight": (4, 4)})
-    header_only(tmp_path / "embedding.safetensors", {"emb_params": (4, 768)})
+    write_header_only(tmp_path / "lora.safetensors", {"lora_unet_mid_block_proj_in.lora_up.weight": (4, 4)})
+    write_header_only(tmp_path / "vae.safetensors", {"encoder.conv_in.weight": (4, 4)})
+    write_header_only(tmp_path / "embedding.safetensors", {"emb_params": (4, 768)})
     entries = CheckpointCatalog([tmp_path], HashCache(tmp_path / "hashes.json")).entries()
     assert {entry.name: entry.reason for entry in entries} == {
         "embedding.safetensors": "this is an embedding, not a checkpoint",
@@ -90,7 +80,7 @@ def bytes_read() -> int:
 
 @pytest.mark.skipif(not Path("/proc/self/io").exists(), reason="the bytes that were read are counted as Linux does")
 def test_of_a_sparse_file_of_ten_gigabytes_only_the_header_is_read(tmp_path: Path) -> None:
-    header_only(tmp_path / "sparse.safetensors", layouts.sdxl().shapes(), size=10**10)
+    write_header_only(tmp_path / "sparse.safetensors", layouts.sdxl().shapes(), size=10**10)
     with (tmp_path / "zeros.ckpt").open("wb") as file:
         file.truncate(10**10)
     before = bytes_read()
@@ -104,7 +94,7 @@ def test_of_a_sparse_file_of_ten_gigabytes_only_the_header_is_read(tmp_path: Pat
     "quote's \"double\".safetensors", "percent %20 & hash #1.safetensors",
 ])  # fmt: skip
 def test_names_of_every_kind_are_found_by_name_and_title(name: str, tmp_path: Path) -> None:
-    header_only(tmp_path / name, layouts.sd1().shapes())
+    write_header_only(tmp_path / name, layouts.sd1().shapes())
     catalog = CheckpointCatalog([tmp_path], HashCache(tmp_path / "hashes.json"))
     assert catalog.find(name).path == tmp_path / name
     hashed = catalog.hashed(catalog.find(name))
@@ -116,7 +106,7 @@ def test_two_files_with_one_name_are_both_listed_and_told_apart(tmp_path: Path) 
     folders = [tmp_path / "first" / "models", tmp_path / "second" / "models", tmp_path / "third" / "models"]
     for folder in folders:
         folder.mkdir(parents=True)
-        header_only(folder / "same.safetensors", layouts.sd1().shapes())
+        write_header_only(folder / "same.safetensors", layouts.sd1().shapes())
     catalog = CheckpointCatalog(folders, HashCache(tmp_path / "hashes.json"))
     names = {entry.name: entry.path for entry in catalog.entries()}
     assert names == {
@@ -128,7 +118,7 @@ def test_two_files_with_one_name_are_both_listed_and_told_apart(tmp_path: Path) 
 
 
 def test_a_file_that_may_not_be_read_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    header_only(tmp_path / "mine.safetensors", layouts.sd1().shapes())
+    write_header_only(tmp_path / "mine.safetensors", layouts.sd1().shapes())
     plain = Path.open
 
     def refusing(path: Path, *rest: object, **named: object) -> object:
