@@ -101,8 +101,11 @@ class HashWorker:
             if not self._unknown:
                 self._done = 0
             self._unknown |= dict.fromkeys(unknown)
-            self._wake()
+        # Told before the work begins, so that no later report comes first.
         self._tell(now=True)
+        with self._changed:
+            if not self._closing:
+                self._wake()
 
     def listen(self, listener: Listener) -> Callable[[], None]:
         """Have `listener` told of progress, None when all is done; returns what ends that. It must not block."""
