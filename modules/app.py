@@ -154,7 +154,7 @@ def build(config: AppConfig, engine_factory: EngineFactory | None = None) -> App
     try:
         _make_folders(config)
         settings = SettingsStore(config.settings_file)
-        files, inputs = ModelFiles.of(config), InputStore(state / "inputs")
+        files, inputs = ModelFiles.of(config), InputStore(state / "inputs", lambda: largest_picture(settings))
         _choose_checkpoint(config.checkpoint, settings, files.checkpoints)
         jobs = open_queue(
             outputs,
@@ -301,6 +301,11 @@ def job_rules(settings: SettingsStore) -> JobRules:
         preview_period=settings.get("live_preview_refresh_period") / 1000,
         keep_ended=settings.get("keep_finished_jobs"),
     )
+
+
+def largest_picture(settings: SettingsStore) -> int:
+    """Return how many megapixels a picture that is handed in may have."""
+    return int(settings.get("largest_input_megapixels"))
 
 
 def saving_rules(settings: SettingsStore) -> SavingRules:

@@ -135,7 +135,7 @@ class FileSink:
     def __init__(self, request: GenerationRequest, target: Target) -> None:
         self._request = request
         self._target = target
-        self._meter = ProgressMeter(request, frozenset())
+        self._meter = ProgressMeter([request], frozenset())
         self._told = time.monotonic()
 
     def publish(self, event: Event) -> None:

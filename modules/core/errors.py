@@ -10,6 +10,7 @@ EaselError
 ├── JobStateConflict    the job is not in a state that allows the action
 ├── NotAllowed          only an admin may do this
 ├── DownloadFailed      a file could not be fetched, or what came is not what was announced
+├── PluginFailed        a chosen script failed, or a plugin cannot be added
 ├── OutOfMemory         the device has too little memory for this request
 ├── GenerationStopped   not a failure: the user pressed Interrupt
 ├── TaskCancelled       not a failure: the user cancelled a background task, or the server stops
@@ -77,6 +78,10 @@ class NotAllowed(EaselError):
 
 class DownloadFailed(EaselError):
     """A file could not be fetched; the text names host or file and the reason, and never an address or a token."""
+
+
+class PluginFailed(EaselError):
+    """A plugin cannot do what was asked of it; the text names the plugin and the reason."""
 
 
 class OutOfMemory(EaselError):

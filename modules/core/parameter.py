@@ -8,7 +8,7 @@ from typing import Literal
 
 from modules.core.errors import FieldProblem
 
-Kind = Literal["text", "integer", "number", "choice", "seed", "flag"]
+Kind = Literal["text", "integer", "number", "choice", "several", "seed", "flag"]
 Value = str | int | float | bool
 
 LARGEST_SEED = 2**63 - 1
@@ -23,7 +23,9 @@ class Parameter:
     `minimum`, `maximum` and `step` are what is accepted anywhere; `form_minimum` and `form_maximum` narrow only the
     slider on the page. For kind "text" `maximum` counts characters. `choices` names the list that a choice is taken
     from (see `ChoiceLists`), since lists such as the checkpoints change while the server runs, or is the list itself;
-    `besides` are further names that are accepted, such as "Use same sampler".
+    `besides` are further names that are accepted, such as "Use same sampler". Kind "several" takes any of its choices,
+    and its value is the text of those that were taken, in their order: "left, up"; `minimum` is
+    how many must be taken.
 
     `api`: its name in A1111's API, "" where it has none there; `api_default`: the API's default where it differs from
     the page's. `option`: the key of the option that gives its value where the form has no field for it; `section`:
@@ -55,6 +57,8 @@ class Parameter:
             return self._parse_flag(value)
         if self.kind in ("text", "choice"):
             return self._parse_text(value)
+        if self.kind == "several":
+            return self._parse_several(value)
         number = self._parse_number(value)
         if not self.minimum <= number <= self.maximum:
             raise FieldError(self.problem(value))
@@ -79,6 +83,9 @@ class Parameter:
             if isinstance(self.choices, tuple):
                 return "one of " + ", ".join((*self.besides, *self.choices))
             return "a name from the list"
+        if self.kind == "several":
+            least = f"at least {self.minimum:.0f}" if self.minimum > 0 else "any"
+            return f"{least} of " + ", ".join(self.choices or ())
         if self.kind == "seed":
             return f"a whole number from 0 to {LARGEST_SEED}, or {RANDOM_SEED} for a random one"
         if self.kind == "number":
@@ -105,6 +112,15 @@ class Parameter:
         if any("\ud800" <= character <= "\udfff" for character in value):
             raise FieldError(self.problem(value.encode("utf-8", "backslashreplace").decode()))
         return value
+
+    def _parse_several(self, value: object) -> str:
+        """Accept a list of choices, or the text of them as it stands in infotexts."""
+        names = [name.strip() for name in value.split(",") if name.strip()] if isinstance(value, str) else value
+        if not isinstance(names, (list, tuple)) or any(name not in (self.choices or ()) for name in names):
+            raise FieldError(self.problem(value))
+        if len(names) < self.minimum:
+            raise FieldError(self.problem(""))
+        return ", ".join(name for name in self.choices or () if name in names)
 
     def _parse_number(self, value: object) -> int | float:
         """Accept numbers and texts of numbers; never booleans, fractions of whole numbers, NaN or infinity."""

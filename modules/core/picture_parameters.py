@@ -22,6 +22,11 @@ PICTURE_PARAMETERS = (
         "Content hash of the stored picture whose white parts are painted anew; empty: everything is.", maximum=64,
     ),
     Parameter(
+        "latent_mask", "Latent mask", "text", "",
+        "Content hash of a stored mask that says what is sampled anew, in the size that is worked in; empty: as the mask.",
+        maximum=64,
+    ),
+    Parameter(
         "resize_mode", "Resize mode", "integer", 0,
         "How the picture is brought to size: 0 stretched, 1 cropped, 2 filled up at its edges, 3 as latents.",
         minimum=0, maximum=3, api="resize_mode",

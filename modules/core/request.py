@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Protocol, Self
+from typing import Annotated, Any, Protocol, Self
 
-from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, PlainSerializer, PlainValidator, ValidationError, model_validator
 
 from modules.core.errors import FieldProblem, InvalidRequest
+from modules.core.extras import NO_EXTRAS, Extras, frozen_extras, plain_extras
 from modules.core.parameter import RANDOM_SEED, FieldError
 from modules.core.parameters import NO_REFINER, PARAMETERS
 
@@ -28,7 +29,7 @@ PICTURE_FIELDS = (
 )  # fmt: skip
 """What acts only with a picture to work over; denoising strength and extra noise act there too."""
 MASK_FIELDS = (
-    "mask_mode", "mask_blur_x", "mask_blur_y", "masked_content", "inpaint_area", "masked_padding", "mask_round",
+    "latent_mask", "mask_mode", "mask_blur_x", "mask_blur_y", "masked_content", "inpaint_area", "masked_padding", "mask_round",
     "overlay_inpaint", "mask_weight",
 )  # fmt: skip
 """What acts only with a mask."""
@@ -42,7 +43,8 @@ class GenerationRequest(BaseModel):
     `core/parameters.py` documents every field, its range and its default.
 
     Build it with `GenerationRequest.checked(values)`, which reports all wrong fields at once. `unwritten` names
-    parameters that are left out of the infotext: A1111's API has fields that act without being recorded.
+    parameters that are left out of the infotext: A1111's API has fields that act without being recorded. `extras`: what
+    plugins are asked for, by plugin and parameter; a plugin that is not named takes no part.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -86,6 +88,7 @@ class GenerationRequest(BaseModel):
 
     init_image: str = ""
     mask_image: str = ""
+    latent_mask: str = ""
     resize_mode: int = 0
     image_cfg_scale: float = 1.5
     mask_mode: str = "Inpaint masked"
@@ -150,6 +153,7 @@ class GenerationRequest(BaseModel):
     quantize: bool = False
 
     unwritten: tuple[str, ...] = ()
+    extras: Annotated[Extras, PlainValidator(frozen_extras), PlainSerializer(plain_extras)] = NO_EXTRAS
 
     @model_validator(mode="before")
     @classmethod
@@ -160,7 +164,7 @@ class GenerationRequest(BaseModel):
         parsed: dict[str, Any] = {}
         problems: list[FieldProblem] = []
         for name, value in values.items():
-            if name == "unwritten":
+            if name in ("unwritten", "extras"):
                 parsed[name] = value
                 continue
             parameter = PARAMETERS.get(name)

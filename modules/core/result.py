@@ -23,6 +23,21 @@ class GeneratedImage:
 
 
 @dataclass(frozen=True, slots=True)
+class Place:
+    """Where pictures are saved instead of where they always are; "" leaves that as it is.
+
+    `folder`: absolute, or below the outputs folder. `stem`: the file's name without its ending; one that is taken gets
+    a number behind it.
+    """
+
+    folder: str = ""
+    stem: str = ""
+
+
+AS_ALWAYS = Place()
+
+
+@dataclass(frozen=True, slots=True)
 class GenerationResult:
     """How a run ended: which images exist now, and whether the user stopped it or skipped some."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from PIL.Image import Image
@@ -13,11 +13,13 @@ from modules.core.errors import GenerationStopped, ImageSkipped
 from modules.core.events import Remark
 from modules.core.parameters import SAME_CHECKPOINT
 from modules.core.ports import CancelToken, RunSink
+from modules.core.request import GenerationRequest
 from modules.engine.families import ModelBundle
 from modules.engine.models import LoadedModel, ModelShelf
 from modules.engine.networks import ChosenNetworks, NetworkUser, choose_networks
 from modules.engine.plan import Plan, SamplingPass
-from modules.engine.source import Source
+from modules.engine.source import Canvas, Source
+from modules.hooks.registry import RunHooks
 from modules.prompts.tags import Tag
 
 logger = logging.getLogger(__name__)
@@ -42,6 +44,13 @@ class RunContext:
     """Names and hashes of the embeddings that the prompts had in them."""
     source: Source | None = None
     """The picture that is worked over, in img2img."""
+    canvas: Canvas | None = None
+    """The same in latents, of the batch that was sampled last."""
+    hooks: RunHooks = field(default_factory=RunHooks)
+    described: GenerationRequest | None = None
+    """The request that infotexts tell of, where it is not the plan's."""
+    plugin_pairs: Mapping[str, str] = field(default_factory=dict)
+    """What infotexts hold of plugins' values."""
     vae_in_strips: bool = False
     """Whether the VAE works in strips from the start, and not only when the memory runs out."""
     told: set[str] = field(default_factory=set)

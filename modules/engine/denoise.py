@@ -11,6 +11,8 @@ from torch import Tensor
 
 from modules.engine.families import VELOCITY, ModelBundle
 from modules.engine.text import Condition, EncodedPrompt
+from modules.hooks.registry import RunHooks
+from modules.hooks.spec import Guided, ModelInput
 from modules.sampling.denoisers import EpsilonDenoiser, NoiseLevels, VelocityDenoiser
 from modules.sampling.guidance import classifier_free, guidance_embedding, rescaled_x0, skips_unconditional
 
@@ -75,8 +77,8 @@ class Model:
 class Canvas(Protocol):
     """Knows latents and which of them stay as they are."""
 
-    def blended(self, latents: Tensor) -> Tensor:
-        """Return latents with its own where nothing is painted."""
+    def blended(self, latents: Tensor, level: Tensor | None = None) -> Tensor:
+        """Return latents with its own where nothing is painted; `level`: the noise level in the sampler's measure."""
 
 
 class Handover(Protocol):
@@ -95,13 +97,19 @@ class GuidedDenoiser:
     """
 
     def __init__(
-        self, model: Model, guidance: Guidance, before_call: Callable[[], None], handover: Handover | None = None
+        self,
+        model: Model,
+        guidance: Guidance,
+        before_call: Callable[[], None],
+        handover: Handover | None = None,
+        hooks: RunHooks | None = None,
     ) -> None:
         """Call `before_call` before every call of the model; it raises to end the run."""
         self.model = model
         self.guidance = guidance
         self.before_call = before_call
         self.handover = handover
+        self.hooks = hooks or RunHooks()
         self.calls = 0
         self.acted: set[str] = set()
         self.unconditional: Tensor | None = None
@@ -114,11 +122,11 @@ class GuidedDenoiser:
         if self.canvas is None:
             return self._guided(x, sigma)
         if not self.guidance.steps_by_timestep:
-            return self.canvas.blended(self._guided(x, sigma))
+            return self.canvas.blended(self._guided(x, sigma), sigma[0])
         # A1111's timestep samplers show the model the source without noise and go on from what they had themselves;
         # the source is in the scale of unit variance there.
         spread = (sigma.to(x.device).view(-1, 1, 1, 1) ** 2 + 1).sqrt()
-        seen = self.canvas.blended(x / spread) * spread
+        seen = self.canvas.blended(x / spread, self.model.levels.timestep_at(sigma)[0]) * spread
         return x - seen + self._guided(seen, sigma)
 
     def _guided(self, x: Tensor, sigma: Tensor) -> Tensor:
@@ -126,6 +134,19 @@ class GuidedDenoiser:
         level = float(sigma.max())
         if self.handover is not None:
             self.model = self.handover(self.calls, level) or self.model
+        if self.hooks.before_model:
+            shown = ModelInput(x, sigma, self.calls)
+            self.hooks.before_model(shown)
+            x = shown.latents
+        conditionals, guided = self._answer(x, sigma, level)
+        if not self.hooks.on_guidance or self.unconditional is None:
+            return guided
+        answer = Guided(x, sigma, conditionals, self.unconditional, guided)
+        self.hooks.on_guidance(answer)
+        return answer.guided
+
+    def _answer(self, x: Tensor, sigma: Tensor, level: float) -> tuple[list[Tensor], Tensor]:
+        """Return x0 of every prompt, and of all of them with guidance; `level` is the highest of `sigma`."""
         parts = self.model.conditioning.positive
         contexts = _of_one_length([part.prompt.at(self.calls) for part in parts])
         negative = self._negative(level)
@@ -134,20 +155,21 @@ class GuidedDenoiser:
             return self._edited(x, sigma, contexts[0], negative, self.model.conditioning.image_scale)
         if negative is None:
             conditionals = self._estimates(x, sigma, contexts)
-            self.unconditional = conditionals[0]
+            unconditional = conditionals[0]
         else:
-            conditionals, self.unconditional = self._both(x, sigma, contexts, negative)
+            conditionals, unconditional = self._both(x, sigma, contexts, negative)
+        self.unconditional = unconditional
         weights = [part.weight for part in parts]
         if negative is None and weights == [1.0]:
-            return conditionals[0]
+            return conditionals, conditionals[0]
         # Without an unconditional prediction the prompts are joined at a scale of 1, as in A1111.
         scale = self.guidance.scale if negative is not None else 1.0
-        guided = classifier_free(conditionals, weights, self.unconditional, scale)
+        guided = classifier_free(conditionals, weights, unconditional, scale)
         if not self.guidance.rescale:
-            return guided
+            return conditionals, guided
         spread = sigma.to(x.device).view(-1, 1, 1, 1)
         anchor = x / (spread**2 + 1) if self.model.bundle.prediction == VELOCITY else x
-        return rescaled_x0(guided, conditionals[0], self.guidance.rescale, anchor)
+        return conditionals, rescaled_x0(guided, conditionals[0], self.guidance.rescale, anchor)
 
     def _negative(self, sigma: float) -> Condition | None:
         """Return what the unconditional prediction attends to, or None where this call does without."""
@@ -183,15 +205,17 @@ class GuidedDenoiser:
         conditionals = self._estimates(x, sigma, contexts)
         return conditionals, self._estimates(x, sigma, [negative])[0]
 
-    def _edited(self, x: Tensor, sigma: Tensor, positive: Condition, negative: Condition, image_scale: float) -> Tensor:
-        """Return x0 guided by prompt and picture (Brooks et al. 2023, arXiv:2211.09800, equation 3)."""
+    def _edited(
+        self, x: Tensor, sigma: Tensor, positive: Condition, negative: Condition, image_scale: float
+    ) -> tuple[list[Tensor], Tensor]:
+        """Return x0 of prompt and picture, and guided by both (Brooks et al. 2023, arXiv:2211.09800, equation 3)."""
         channels = self.model.conditioning.channels
         positive, negative = _of_one_length([positive, negative])
         without = torch.zeros_like(channels) if channels is not None else None
         both, picture = self._estimates(x, sigma, [positive, negative])
         neither = self._estimates(x, sigma, [negative], without)[0]
         self.unconditional = neither
-        return neither + self.guidance.scale * (both - picture) + image_scale * (picture - neither)
+        return [both], neither + self.guidance.scale * (both - picture) + image_scale * (picture - neither)
 
     def _estimates(
         self, x: Tensor, sigma: Tensor, contexts: Sequence[Condition], shown: Tensor | None = None

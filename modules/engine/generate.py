@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
+from PIL.Image import Image
 from torch import Tensor
 
 from modules.core.errors import GenerationStopped, ImageSkipped
@@ -20,7 +21,8 @@ from modules.engine.models import LoadedModel
 from modules.engine.networks import infotext_hashes, vae_facts
 from modules.engine.plan import BatchPlan, SamplingPass
 from modules.engine.sample import sample_pass
-from modules.engine.source import PictureSource, read_source
+from modules.engine.source import Made, PictureSource, put_back, read_source
+from modules.hooks.spec import Picture, Sampled
 from modules.imaging.infotext import RunFacts, write_infotext
 
 
@@ -57,19 +59,34 @@ class Run:
 
     def _make_batch(self, batch: BatchPlan, finished: set[int]) -> None:
         base = self.context.start()
-        latents = self._sample(batch)
+        latents = self._latents(batch)
         sink, active = self.context.sink, self.context.active or base
         for place, index in enumerate(batch.indexes()):
             if index in self.done:
                 continue
-            pixels = decode(active.bundle, latents[place : place + 1])
-            if self.context.source is not None:
-                pixels = self.context.source.finished(pixels)
+            one = latents[place : place + 1]
+            pixels = self._put_back(Made(index, decode(active.bundle, one), one))
             seed = batch.seeds[place]
             text = _infotext(self.context, base, seed, batch.subseeds[place])
-            sink.save(GeneratedImage(index, seed, pixels, text, self.context.source is not None))
+            picture = Picture(index, seed, pixels, text)
+            self.context.hooks.on_picture(picture)
+            over = self.context.source is not None
+            sink.save(GeneratedImage(index, seed, picture.pixels, picture.infotext, over))
             finished.add(index)
             sink.publish(ImageDone(index))
+
+    def _put_back(self, made: Made) -> Image:
+        """Return a picture in the one that was worked over, if there is one."""
+        source, canvas = self.context.source, self.context.canvas
+        if source is None or canvas is None:
+            return made.picture
+        return put_back(source, canvas, made, self.context.hooks.on_overlay)
+
+    def _latents(self, batch: BatchPlan) -> Tensor:
+        """Return what is decoded: the batch's latents, (batch, channels, height/8, width/8), as plugins leave them."""
+        sampled = Sampled(self._sample(batch), batch.first_image)
+        self.context.hooks.after_sampling(sampled)
+        return sampled.latents
 
     def _sample(self, batch: BatchPlan) -> Tensor:
         """Return the batch's latents: (batch, channels, height/8, width/8), scaled by the VAE factor, float32."""
@@ -104,10 +121,10 @@ def _infotext(context: RunContext, base: LoadedModel, seed: int, subseed: int) -
         refiner=context.shelf.named(context.refiner).short_title if context.refiner is not None else None,
         idle=plan.idle(),
         spoken=plan.spoken(),
-        extra=infotext_hashes(*_hashes(context)),
+        extra={**infotext_hashes(*_hashes(context)), **context.plugin_pairs},
     )
     prompts = {"prompt": first.prompts.prompt, "negative_prompt": first.prompts.negative_prompt}
-    return write_infotext(plan.request.model_copy(update=prompts), facts)
+    return write_infotext((context.described or plan.request).model_copy(update=prompts), facts)
 
 
 def _hires_model(context: RunContext) -> str | None:

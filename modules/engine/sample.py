@@ -19,6 +19,7 @@ from modules.engine.plan import LATENT_PIXELS, BatchPlan, SamplingPass
 from modules.engine.source import open_canvas
 from modules.engine.text import EncodedPrompt
 from modules.engine.told import extra_channels, told_sizes
+from modules.hooks.spec import Step
 from modules.library.identify import PIX2PIX
 from modules.prompts.schedule import WeightedPrompt, split_parts
 from modules.sampling.denoisers import LcmDenoiser, LcmLevels, NoiseLevels, downcasted, zero_terminal_snr
@@ -46,13 +47,16 @@ def sample_pass(context: RunContext, batch: BatchPlan, which: SamplingPass, late
     shape = bundle.latent_shape(which.width, which.height)
     drawn = BatchNoise(_seeds(request, batch), shape, request.noise_source, bundle.plan.device)
     noise = drawn.draw()
-    canvas = open_canvas(bundle, context.source, request, noise) if context.source is not None else None
-    latents = canvas.latents if canvas is not None else latents
+    canvas = None
+    if context.source is not None:
+        canvas = open_canvas(bundle, context.source, request, noise, context.hooks.on_mask_blend)
+        latents = canvas.latents
     start = _start(walk, noise, latents, request)
     conditioning = condition(context, loaded, which)
     guidance = context.plan.guidance(which, walk.total_steps * which.calls_a_step)
     handover = RefinerHandover(context, which, levels) if _refines(request, which) else None
-    guided = GuidedDenoiser(Model(bundle, levels, conditioning), guidance, context.look_at_cancel, handover)
+    model = Model(bundle, levels, conditioning)
+    guided = GuidedDenoiser(model, guidance, context.look_at_cancel, handover, context.hooks)
     guided.canvas = canvas if canvas is not None and canvas.painted is not None else None
     sampled: Tensor = which.sampler.function()(
         LcmDenoiser(guided, levels) if isinstance(levels, LcmLevels) else guided,
@@ -64,6 +68,7 @@ def sample_pass(context: RunContext, batch: BatchPlan, which: SamplingPass, late
     )
     context.plan.acted |= guided.acted
     context.look_at_cancel()
+    context.canvas = canvas
     return canvas.blended(sampled) if canvas is not None else sampled
 
 
@@ -202,6 +207,8 @@ def _watcher(context: RunContext, batch: BatchPlan, which: SamplingPass, guided:
     def watch(index: int, x: Tensor, denoised: Tensor) -> None:
         # DPM adaptive takes as many steps as it needs.
         step = before + min(index + 1, which.steps)
+        if context.hooks.after_step:
+            context.hooks.after_step(Step(min(index, which.steps - 1), which.steps, x, denoised))
         context.sink.publish(StepDone(batch.first_image, len(batch.seeds), step, total))
         if context.sink.wants_preview(step):
             context.sink.publish(PreviewReady(batch.first_image, context.preview(guided.model.bundle, denoised)))

@@ -15,6 +15,7 @@ from transformers import CLIPTokenizer
 
 from modules.cli import AppConfig
 from modules.core.errors import FieldProblem, InvalidRequest, ModelUnavailable
+from modules.core.events import Remark
 from modules.core.parameters import PARAMETERS
 from modules.core.ports import CancelToken, RunSink
 from modules.core.request import GenerationRequest
@@ -29,6 +30,8 @@ from modules.engine.plan import Plan, make_plan
 from modules.engine.preview import CHEAP, Previewer
 from modules.engine.source import PictureSource
 from modules.engine.text import text_widths, vocabulary_of
+from modules.hooks.registry import HookRegistry, RunHooks
+from modules.hooks.spec import Generation
 from modules.library.files import ModelFiles
 from modules.library.identify import SD1_FAMILY
 from modules.library.text_widths import TEXT_WIDTHS
@@ -52,7 +55,7 @@ class EngineSettings:
 
     `wishes`: the device's part; `shelf`: what stays in memory; `vae_in_strips`: always, not only when the memory runs
     out; `pictures`: those that were handed in; `preview_kind`: how previews are made, see `preview.py`;
-    `preview_folders`: where tiny decoders lie.
+    `preview_folders`: where tiny decoders lie; `hooks`: the plugins.
     """
 
     wishes: DeviceWishes = field(default_factory=DeviceWishes)
@@ -61,6 +64,7 @@ class EngineSettings:
     preview_kind: Callable[[], str] = lambda: CHEAP
     preview_folders: tuple[Path, ...] = ()
     vae_in_strips: Callable[[], bool] = lambda: False
+    hooks: HookRegistry = field(default_factory=HookRegistry)
 
 
 class DiffusionEngine:
@@ -80,11 +84,24 @@ class DiffusionEngine:
     ) -> GenerationResult:
         """Make the pictures of `request`; see `core.ports.Engine.generate`."""
         self.shelf.files.notice_embeddings()
-        context = RunContext(_checked_plan(request), self.shelf, sink, cancel, self._preview)
+        return self._run(Generation(request, sink, cancel, self.settings.pictures, self._run, done))
+
+    def _run(self, generation: Generation) -> GenerationResult:
+        """Make the pictures of a run, or of one inside another, with the plugins that its request asks for."""
+        hooks = self.settings.hooks.listen(generation.request, lambda text: generation.sink.publish(Remark(text)))
+        return hooks.around_generate(generation, lambda changed: self._make(changed, hooks))
+
+    def _make(self, generation: Generation, hooks: RunHooks) -> GenerationResult:
+        described = generation.described or generation.request
+        context = RunContext(
+            _checked_plan(generation.request), self.shelf, generation.sink, generation.cancel, self._preview,
+            hooks=hooks, described=described,
+            plugin_pairs=self.settings.hooks.plugins.infotext_pairs(described.extras),
+        )  # fmt: skip
         context.vae_in_strips = self.settings.vae_in_strips()
         try:
             with explaining_out_of_memory():
-                return Run(context, self.settings.pictures, done).make_images()
+                return Run(context, generation.pictures, generation.done).make_images()
         finally:
             context.finish()
 
@@ -144,11 +161,12 @@ def create_engine(
     option: Callable[[str], Any] | None = None,
     pictures: PictureSource = no_pictures,
     hash_soon: Callable[[Path], Future[str]] | None = None,
+    hooks: HookRegistry | None = None,
 ) -> DiffusionEngine:
     """Return the engine on the device and in the precision that the command line asks for.
 
     `option` gives the present value of an option by its key; without it the defaults are taken. `hash_soon` begins to
-    compute a file's SHA-256.
+    compute a file's SHA-256. `hooks`: the plugins, none by default.
     """
     wishes = DeviceWishes(
         use_cpu=config.use_cpu,
@@ -158,7 +176,9 @@ def create_engine(
         mode=config.memory_mode,
         large_mode="medium" if config.medvram_sdxl else "normal",
     )
-    settings = EngineSettings(wishes, pictures=pictures, preview_folders=config.preview_dirs)
+    settings = EngineSettings(
+        wishes, pictures=pictures, preview_folders=config.preview_dirs, hooks=hooks or HookRegistry()
+    )
     if option is not None:
         settings = replace(
             settings,

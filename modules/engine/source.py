@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -15,8 +15,11 @@ from modules.core.picture_parameters import INPAINT_MASKED, LATENT_NOISE, LATENT
 from modules.core.request import GenerationRequest
 from modules.engine.families import ModelBundle
 from modules.engine.latents import encode
+from modules.hooks.registry import Moment, silent
+from modules.hooks.spec import MaskBlend, Overlay
 from modules.imaging.fitting import CROP_AND_RESIZE, LATENT_UPSCALE, RESIZE_AND_FILL, fitted, flattened
-from modules.imaging.masks import Box, blurred, doubled, filled, mask_of, overlay_of, region_around, with_aspect
+from modules.imaging.masks import Box, blurred, doubled, filled, mask_of, region_around, with_aspect
+from modules.imaging.overlays import overlay_of
 
 PictureSource = Callable[[str], Image.Image]
 """Returns a stored picture, the right way up, by its content hash. Raises InvalidRequest when there is none."""
@@ -28,24 +31,42 @@ class Source:
 
     `picture`: RGB. `mask`: 8-bit grey of the same size, white where is painted; None: everywhere. `overlay`: RGBA of
     the original's size, laid over the result; `box`: the part of the original that the result is put into, None: all.
+    `sampled`: the mask that says which latents are sampled anew, where it is another than that of what is seen. With a
+    mask, `original` is the RGB picture of the result's size, and `covered` the mask of that size.
     """
 
     picture: Image.Image
     mask: Image.Image | None = None
     overlay: Image.Image | None = None
     box: Box | None = None
+    sampled: Image.Image | None = None
+    original: Image.Image | None = None
+    covered: Image.Image | None = None
 
     def finished(self, made: Image.Image) -> Image.Image:
         """Return a picture that was made, put back into the original where only a part was painted."""
-        if self.overlay is None:
+        return self.under(made, self.overlay)
+
+    def under(self, made: Image.Image, overlay: Image.Image | None) -> Image.Image:
+        """Return a picture that was made at its place below an overlay; without one it stays as it is."""
+        if overlay is None:
             return made
         whole = made.convert("RGBA")
         if self.box is not None:
             left, top, right, bottom = self.box
-            whole = Image.new("RGBA", self.overlay.size)
+            whole = Image.new("RGBA", overlay.size)
             whole.paste(fitted(made, right - left, bottom - top, CROP_AND_RESIZE), (left, top))
-        whole.alpha_composite(self.overlay)
+        whole.alpha_composite(overlay)
         return whole.convert("RGB")
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A picture as it was decoded, and the latents that it was decoded from: (1, channels, rows, columns)."""
+
+    index: int
+    picture: Image.Image
+    latents: Tensor
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,12 +75,18 @@ class Canvas:
 
     latents: Tensor
     painted: Tensor | None = None
+    on_blend: Moment[MaskBlend] = field(default_factory=silent)
 
-    def blended(self, latents: Tensor) -> Tensor:
-        """Return latents with the source's own where nothing is painted."""
+    def blended(self, latents: Tensor, level: Tensor | None = None) -> Tensor:
+        """Return latents with the source's own where nothing is painted; `level` as in `MaskBlend`."""
         if self.painted is None:
             return latents
-        return latents * self.painted + self.latents * (1 - self.painted)
+        mixed = latents * self.painted + self.latents * (1 - self.painted)
+        if not self.on_blend:
+            return mixed
+        blend = MaskBlend(latents, self.latents, self.painted, level, mixed)
+        self.on_blend(blend)
+        return blend.blended
 
 
 def read_source(request: GenerationRequest, pictures: PictureSource) -> Source:
@@ -73,18 +100,35 @@ def read_source(request: GenerationRequest, pictures: PictureSource) -> Source:
         return Source(_sized(picture, request))
     if box is None:
         picture, mask = _sized(picture, request), fitted(mask.convert("RGB"), *size, request.resize_mode).convert("L")
+        original, covered = picture, mask
         overlay = overlay_of(picture, doubled(mask))
     else:
         box = with_aspect(box, *size, picture.size)
+        original, covered = picture, mask
         overlay = overlay_of(picture, mask)
         mask = fitted(mask.crop(box).convert("RGB"), *size, RESIZE_AND_FILL).convert("L")
         picture = fitted(picture.crop(box), *size, RESIZE_AND_FILL)
+    sampled = pictures(request.latent_mask).convert("L").resize(picture.size) if request.latent_mask else None
     if request.masked_content != ORIGINAL_CONTENT:
-        picture = filled(picture, mask)
-    return Source(picture, mask, overlay if request.overlay_inpaint else None, box)
+        picture = filled(picture, sampled or mask)
+    return Source(picture, mask, overlay if request.overlay_inpaint else None, box, sampled, original, covered)
 
 
-def open_canvas(bundle: ModelBundle, source: Source, request: GenerationRequest, noise: Tensor) -> Canvas:
+def put_back(source: Source, canvas: Canvas, made: Made, on_overlay: Moment[Overlay]) -> Image.Image:
+    """Return a picture back in the original; plugins may lay something else over it than what was not masked."""
+    if not on_overlay or canvas.painted is None or source.original is None or source.covered is None:
+        return source.finished(made.picture)
+    overlay = Overlay(
+        made.index, made.picture, source.original, source.covered, source.overlay, source.box,
+        made.latents, canvas.latents[:1], canvas.painted,
+    )  # fmt: skip
+    on_overlay(overlay)
+    return source.under(made.picture, overlay.overlay)
+
+
+def open_canvas(
+    bundle: ModelBundle, source: Source, request: GenerationRequest, noise: Tensor, on_blend: Moment[MaskBlend]
+) -> Canvas:
     """Return the latents that a run begins with; `noise`: (batch, channels, rows, columns), that of its seeds."""
     rows, columns = noise.shape[-2:]
     latents = encode(bundle, source.picture)
@@ -93,14 +137,14 @@ def open_canvas(bundle: ModelBundle, source: Source, request: GenerationRequest,
     latents = latents.repeat(noise.shape[0], 1, 1, 1)
     if source.mask is None:
         return Canvas(latents)
-    small = source.mask.convert("RGB").resize((columns, rows)).getchannel(0)
+    small = (source.sampled or source.mask).convert("RGB").resize((columns, rows)).getchannel(0)
     shades = torch.from_numpy(np.asarray(small, dtype=np.float32) / 255)
     painted = (shades.round() if request.mask_round else shades).to(latents.device).view(1, 1, rows, columns)
     if request.masked_content == LATENT_NOISE:
         latents = latents * (1 - painted) + noise.to(latents) * painted
     elif request.masked_content == LATENT_NOTHING:
         latents = latents * (1 - painted)
-    return Canvas(latents, painted)
+    return Canvas(latents, painted, on_blend)
 
 
 def _mask(request: GenerationRequest, pictures: PictureSource, size: tuple[int, int]) -> Image.Image:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import io
+import itertools
 import logging
 import os
 import re
@@ -21,7 +22,7 @@ from filelock import FileLock, Timeout
 from PIL.PngImagePlugin import PngInfo
 
 from modules.core.errors import StorageFailed
-from modules.core.result import GeneratedImage
+from modules.core.result import AS_ALWAYS, GeneratedImage, Place
 from modules.imaging.infotext import PNG_CHUNK
 
 logger = logging.getLogger(__name__)
@@ -32,6 +33,12 @@ LOCK_SECONDS = 30.0
 """How long to wait for another process that saves at the same time; a save holds the lock for milliseconds."""
 LOCK_FILE = Path(".easel") / "pictures.lock"
 NUMBERED = re.compile(r"(\d{5,})-.*\.png")
+
+LONGEST_STEM = 200
+"""Bytes of UTF-8; with a number and an ending, names stay below the 255 that file systems take."""
+_FORBIDDEN = re.compile(r'[\x00-\x1f\x7f<>:"/\\|?*]')
+_DEVICES = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
+"""Names that are no files on Windows."""
 
 Claim = Callable[[Path, str], None]
 
@@ -62,21 +69,23 @@ class PictureStore:
         self._rules = rules
         self._today = today
 
-    def save(self, image: GeneratedImage, kept: bool, on_claim: Claim) -> Path:
+    def save(self, image: GeneratedImage, kept: bool, on_claim: Claim, place: Place = AS_ALWAYS) -> Path:
         """Write one picture and return its path; one that is not to be kept goes to a folder of its own.
 
-        `on_claim` gets the final path and the file's sha256 before anything is written, so that whoever finds the
-        claim later can tell whether the file got there. Raises StorageFailed naming the path and the reason.
+        What `place` names goes before that. `on_claim` gets the final path and the file's sha256 before anything is
+        written, so that whoever finds the claim later can tell whether the file got there. Raises StorageFailed naming
+        the path and the reason.
         """
         rules = self._rules()
         content = encode_png(image, with_infotext=rules.infotext)
         own = rules.picture_folder if image.over_picture else rules.folder
-        folder = self._outputs / (own if kept else UNSAVED_FOLDER)
-        if rules.folder_per_day:
+        folder = self._outputs / (place.folder or (own if kept else UNSAVED_FOLDER))
+        if rules.folder_per_day and not place.folder:
             folder /= self._today().isoformat()
         with storage_errors(folder), self._locked():
             folder.mkdir(parents=True, exist_ok=True)
-            path = folder / f"{next_number(folder):05d}-{image.seed}.png"
+            name = f"{next_number(folder):05d}-{image.seed}"
+            path = free_path(folder, file_stem(place.stem)) if place.stem else folder / f"{name}.png"
             on_claim(path, hashlib.sha256(content).hexdigest())
             write_whole(path, content)
         return path
@@ -115,6 +124,22 @@ def next_number(folder: Path) -> int:
     with os.scandir(folder) as entries:
         numbers = [int(match[1]) for entry in entries if (match := NUMBERED.fullmatch(entry.name))]
     return max(numbers, default=-1) + 1
+
+
+def file_stem(name: str) -> str:
+    """Return a name that any system takes as that of a file, without folders; names of users may hold anything."""
+    sound = _FORBIDDEN.sub("_", name.encode(errors="replace").decode())
+    plain = sound.encode()[:LONGEST_STEM].decode(errors="ignore").strip(". ")
+    return f"_{plain}" if not plain or _DEVICES.fullmatch(plain) else plain
+
+
+def free_path(folder: Path, stem: str) -> Path:
+    """Return a path for a picture that is not taken: stem.png, else stem-1.png, stem-2.png, …"""
+    numbers = itertools.count(1)
+    path = folder / f"{stem}.png"
+    while path.exists():
+        path = folder / f"{stem}-{next(numbers)}.png"
+    return path
 
 
 def unfinished(path: Path) -> Path:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
+
 from PIL import Image
 
-from modules.imaging.resize import NO_UPSCALER, upscaled
+from modules.imaging.resize import LARGEST_SCALED, NO_UPSCALER, upscaled
 
 JUST_RESIZE, CROP_AND_RESIZE, RESIZE_AND_FILL, LATENT_UPSCALE = range(4)
 RESIZE_MODES = ("Just resize", "Crop and resize", "Resize and fill", "Just resize (latent upscale)")
@@ -18,6 +20,7 @@ def fitted(picture: Image.Image, width: int, height: int, mode: int, upscaler: s
     "Resize and fill" keeps all of it and continues its outermost rows or columns into what is left.
     """
     if mode == CROP_AND_RESIZE:
+        picture = _middle(picture, width, height)
         return _centred(_scaled(picture, width, height, upscaler, covering=True), width, height)
     if mode == RESIZE_AND_FILL:
         inside = _scaled(picture, width, height, upscaler, covering=False)
@@ -32,6 +35,16 @@ def flattened(picture: Image.Image, background: str) -> Image.Image:
     layers = Image.new("RGBA", picture.size, background)
     layers.alpha_composite(picture.convert("RGBA"))
     return layers.convert("RGB")
+
+
+def _middle(picture: Image.Image, width: int, height: int) -> Image.Image:
+    """Return what stays of a very long or high picture that covers the size; the rest would be enlarged in vain."""
+    scale = max(width / picture.width, height / picture.height)
+    if picture.width * picture.height * scale * scale <= LARGEST_SCALED:
+        return picture
+    across, down = min(picture.width, math.ceil(width / scale)), min(picture.height, math.ceil(height / scale))
+    left, top = (picture.width - across) // 2, (picture.height - down) // 2
+    return picture.crop((left, top, left + across, top + down))
 
 
 def _scaled(picture: Image.Image, width: int, height: int, upscaler: str, covering: bool) -> Image.Image:

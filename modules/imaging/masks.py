@@ -6,8 +6,10 @@ The order is A1111's: invert, blur, then the region. Masks are 8-bit grey ("L"),
 from __future__ import annotations
 
 import numpy as np
-from PIL import Image, ImageChops, ImageFilter, ImageOps
+from PIL import Image, ImageChops, ImageFilter
 from scipy.ndimage import correlate1d
+
+from modules.imaging.overlays import without
 
 Box = tuple[int, int, int, int]
 """Left, top, right, bottom in pixels; right and bottom are the first outside."""
@@ -73,7 +75,7 @@ def with_aspect(box: Box, width: int, height: int, picture: tuple[int, int]) -> 
 def filled(picture: Image.Image, mask: Image.Image) -> Image.Image:
     """Return the picture with the colours around the mask drawn into it, far and blurred ones below near ones."""
     whole = Image.new("RGBA", picture.size)
-    outside = _without(picture, mask)
+    outside = without(picture, mask)
     for radius, times in _FILL_BLURS:
         layer = outside.filter(ImageFilter.GaussianBlur(radius)).convert("RGBA")
         for _ in range(times):
@@ -81,21 +83,9 @@ def filled(picture: Image.Image, mask: Image.Image) -> Image.Image:
     return whole.convert("RGB")
 
 
-def overlay_of(picture: Image.Image, mask: Image.Image) -> Image.Image:
-    """Return the original with holes where is painted: RGBA, laid over the result so that the rest stays as it was."""
-    return _without(picture, mask).convert("RGBA")
-
-
 def doubled(mask: Image.Image) -> Image.Image:
     """Return the mask twice as bright, so that what is half masked by blur counts wholly, as for whole pictures."""
     return ImageChops.add(mask, mask)
-
-
-def _without(picture: Image.Image, mask: Image.Image) -> Image.Image:
-    """Return the picture without what is masked, colours multiplied by how much is left (RGBa), rounded as in A1111."""
-    left = Image.new("RGBa", picture.size)
-    left.paste(picture.convert("RGBA").convert("RGBa"), mask=ImageOps.invert(mask.convert("L")))
-    return left
 
 
 def _gaussian(deviation: float) -> np.ndarray:

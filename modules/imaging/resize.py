@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping
 from PIL import Image
 
 NO_UPSCALER = "None"
+LARGEST_SCALED = 256_000_000
+"""Pixels to which a picture is enlarged on the way; only one that is extremely long or high would need more."""
 _MULTIPLE = 8
 """Upscalers give sizes in whole latents."""
 
@@ -31,7 +33,8 @@ UPSCALERS = (*LATENT_UPSCALERS, *PIXEL_UPSCALERS)
 def upscaled(picture: Image.Image, width: int, height: int, upscaler: str) -> Image.Image:
     """Return `picture` in `width` x `height` pixels; what the upscaler leaves to do, Lanczos does, as in A1111."""
     scale = max(width / picture.width, height / picture.height)
-    if upscaler != NO_UPSCALER and scale > 1:
+    fits = picture.width * picture.height * scale * scale <= LARGEST_SCALED
+    if upscaler != NO_UPSCALER and scale > 1 and fits:
         picture = _upscale(picture, scale, _resampler(_RESAMPLING[upscaler]))
     return picture if picture.size == (width, height) else picture.resize((width, height), Image.Resampling.LANCZOS)
 

@@ -15,6 +15,8 @@ from modules.jobs.store import JobStore
 logger = logging.getLogger(__name__)
 
 IMAGE_ADDRESS = "/easel/image/"
+JOB_IMAGE_ADDRESS = "/easel/job-image/"
+"""For pictures that were saved elsewhere than below the outputs folder."""
 
 
 class Announcer:
@@ -47,6 +49,7 @@ class Announcer:
             "engine": self._board.engine(),
             "model": self._board.model(),
             "job": None if job is None else self.job(job),
+            "last": [self.job(last) for kind in (False, True) if (last := self._store.latest_shown(kind))],
             "progress": None if progress is None else progress.message(),
             "queue": {**self._queue(), "waiting": [self.job(waiting) for waiting in self._store.waiting()]},
         }
@@ -61,8 +64,9 @@ class Announcer:
             "finished": job.finished,
             "error": job.error,
             "request": job.request.model_dump(mode="json"),
-            "images": [self._image(image) for image in job.images],
-            "image_count": job.request.image_count(),
+            "images": [self._image(job.id, image) for image in job.images],
+            "image_count": job.image_count(),
+            "part_count": len(job.parts),
             "purpose": str(job.purpose),
         }
 
@@ -81,12 +85,12 @@ class Announcer:
             "reason": reason or "",
         }
 
-    def _image(self, image: JobImage) -> Message:
+    def _image(self, job_id: str, image: JobImage) -> Message:
         inside = image.path.is_relative_to(self._outputs)
-        path = image.path.relative_to(self._outputs) if inside else image.path
+        below_outputs = image.path.relative_to(self._outputs).as_posix() if inside else ""
         return {
             "index": image.index,
             "seed": image.seed,
-            "url": IMAGE_ADDRESS + quote(path.as_posix()),
+            "url": IMAGE_ADDRESS + quote(below_outputs) if inside else f"{JOB_IMAGE_ADDRESS}{job_id}/{image.index}",
             "infotext": image.infotext,
         }

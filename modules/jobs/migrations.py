@@ -39,6 +39,8 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         )""",
     ),
     ("ALTER TABLE jobs ADD COLUMN purpose TEXT NOT NULL DEFAULT 'keep'",),
+    # A JSON list of the parts as `jobs/parts.py` writes it; empty for a job of `request` alone.
+    ("ALTER TABLE jobs ADD COLUMN parts TEXT NOT NULL DEFAULT ''",),
 )
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
 from modules.core.request import GenerationRequest
+from modules.core.result import AS_ALWAYS, Place
 
 
 class JobState(StrEnum):
@@ -51,12 +53,28 @@ class JobImage:
 
 
 @dataclass(frozen=True, slots=True)
+class Part:
+    """One request of a job; its seed is fixed.
+
+    `name`: what it is called when it cannot be made, such as the file that it works over; `place`: where its pictures
+    are saved.
+    """
+
+    request: GenerationRequest
+    place: Place = AS_ALWAYS
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Job:
-    """One request on its way through the queue. Times are seconds since 1970; the request's seed is fixed."""
+    """One or more requests on their way through the queue together. Times are seconds since 1970.
+
+    The indexes of its pictures run on over the parts. `error`: why it failed, or what of it could not be made.
+    """
 
     id: str
     state: JobState
-    request: GenerationRequest
+    parts: tuple[Part, ...]
     created: float
     started: float | None = None
     finished: float | None = None
@@ -65,6 +83,23 @@ class Job:
     images: tuple[JobImage, ...] = ()
     skipped: tuple[int, ...] = ()
     purpose: Purpose = Purpose.KEEP
+
+    @property
+    def request(self) -> GenerationRequest:
+        """The request of the first part."""
+        return self.parts[0].request
+
+    def image_count(self) -> int:
+        """Return how many pictures the job makes in all."""
+        return sum(part.request.image_count() for part in self.parts)
+
+    def ranges(self) -> Iterator[tuple[Part, range]]:
+        """Yield each part with the indexes of its pictures."""
+        first = 0
+        for part in self.parts:
+            end = first + part.request.image_count()
+            yield part, range(first, end)
+            first = end
 
     def done(self) -> frozenset[int]:
         """Return the indexes that need no more work: pictures on disk and pictures that the user skipped."""

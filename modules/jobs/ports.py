@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from modules.core.ports import CancelToken, Engine, RunSink
 from modules.core.request import GenerationRequest
-from modules.core.result import GeneratedImage, GenerationResult
+from modules.core.result import AS_ALWAYS, GeneratedImage, GenerationResult, Place
 
 EngineFactory = Callable[[], Engine]
 Claim = Callable[[Path, str], None]
@@ -19,10 +19,10 @@ Claim = Callable[[Path, str], None]
 class PictureSaver(Protocol):
     """Puts finished pictures on disk."""
 
-    def save(self, image: GeneratedImage, kept: bool, on_claim: Claim) -> Path:
+    def save(self, image: GeneratedImage, kept: bool, on_claim: Claim, place: Place = AS_ALWAYS) -> Path:
         """Write one picture, all of it or nothing, and return its path. Raises StorageFailed.
 
-        `kept`: to where the user's pictures are; else to where those are that will go again.
+        `kept`: to where the user's pictures are; else to where those are that will go again. `place` goes before that.
         """
 
     def discard(self, path: Path) -> None:

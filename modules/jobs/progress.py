@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -49,19 +49,20 @@ class Progress:
 class ProgressMeter:
     """Turns the step events of one run into fraction and seconds left. Used from the engine's thread alone.
 
-    The first step of a run is left out of the average, since it pays for warming up; between batches the time for
-    decoding and saving is measured by itself.
+    The indexes of `done` run on over the requests. The first step of a run is left out of the average, since it pays
+    for warming up; between batches the time for decoding and saving is measured by itself.
     """
 
     def __init__(
-        self, request: GenerationRequest, done: frozenset[int], clock: Callable[[], float] = time.monotonic
+        self,
+        requests: Sequence[GenerationRequest],
+        done: frozenset[int],
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        size = request.batch_size
-        firsts = range(0, request.image_count(), size)
-        self._size = size
+        batches = _batches(requests)
         self._clock = clock
-        self._left = [first for first in firsts if not all(index in done for index in range(first, first + size))]
-        self._batches = len(firsts)
+        self._left = [batch for batch in batches if not done.issuperset(batch.indexes)]
+        self._all_steps = sum(batch.steps for batch in batches)
         self._last_time: float | None = None
         self._last_event: StepDone | None = None
         self._step_seconds: float | None = None
@@ -78,19 +79,41 @@ class ProgressMeter:
                 self._step_seconds = passed
             else:
                 self._step_seconds += NEW_STEP_WEIGHT * (passed - self._step_seconds)
-        self._left = [first for first in self._left if first >= event.first_image]
+        self._left = [batch for batch in self._left if batch.indexes.start >= event.first_image]
         self._last_time, self._last_event = now, event
 
     def fraction(self) -> float:
         """Return the part of the whole job that is done, pictures of earlier runs and skipped ones included."""
         event = self._last_event
-        within = event.step / event.steps if event is not None and self._left else 0.0
-        return min(1.0, (self._batches - len(self._left) + within) / self._batches)
+        within = event.step / event.steps * self._left[0].steps if event is not None and self._left else 0.0
+        return min(1.0, (self._all_steps - self._steps_left() + within) / self._all_steps)
 
     def seconds_left(self) -> float | None:
         """Return the seconds until the job ends; None before two steps have been timed."""
         event = self._last_event
         if event is None or self._step_seconds is None:
             return None
-        steps = event.steps * len(self._left) - event.step
-        return steps * self._step_seconds + len(self._left) * self._finish_seconds
+        # A second pass adds to the steps that were asked for, and a picture to begin with saves some.
+        real = event.steps / self._left[0].steps if self._left else 0.0
+        steps = self._steps_left() * real - event.step
+        return max(0.0, steps * self._step_seconds + len(self._left) * self._finish_seconds)
+
+    def _steps_left(self) -> int:
+        return sum(batch.steps for batch in self._left)
+
+
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    """The indexes of the pictures that are made at once, and the steps that were asked for."""
+
+    indexes: range
+    steps: int
+
+
+def _batches(requests: Sequence[GenerationRequest]) -> list[_Batch]:
+    batches, first = [], 0
+    for request in requests:
+        for _ in range(request.batch_count):
+            batches.append(_Batch(range(first, first + request.batch_size), request.steps))
+            first += request.batch_size
+    return batches

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from modules.core.errors import StorageFailed
+from modules.core.errors import FieldProblem, InvalidRequest, StorageFailed
 from modules.core.request import GenerationRequest
 from modules.jobs.board import Board, Listener
 from modules.jobs.cancel import RunCancel
 from modules.jobs.local_pool import LocalPool
 from modules.jobs.messages import Announcer
-from modules.jobs.model import Job, JobState, Purpose
+from modules.jobs.model import Job, JobState, Part, Purpose
 from modules.jobs.ports import EngineFactory, JobRules, JobRulesSource, PictureSaver, Pool
 from modules.jobs.preview import PreviewEncoder
 from modules.jobs.progress import Progress
@@ -61,7 +62,16 @@ class JobQueue:
         self, request: GenerationRequest, owner: str | None = None, purpose: Purpose = Purpose.KEEP
     ) -> Job:
         """Queue a request and return at once; a seed of -1 is replaced by the one that the job keeps."""
-        job = self._store.add(request.with_fixed_seed(), owner, purpose)
+        return self.submit_parts([Part(request)], owner, purpose)
+
+    def submit_parts(
+        self, parts: Sequence[Part], owner: str | None = None, purpose: Purpose = Purpose.KEEP
+    ) -> Job:
+        """Queue several requests as one job and return at once; each seed of -1 is replaced by one of its own."""
+        if not parts:
+            raise InvalidRequest([FieldProblem("parts", "Parts", "an empty list", "at least one request")])
+        fixed = [replace(part, request=part.request.with_fixed_seed()) for part in parts]
+        job = self._store.add(fixed, owner, purpose)
         self._try_again(job.id)
         return job
 
@@ -95,11 +105,11 @@ class JobQueue:
         """Run an ended job again, as the last of the queue.
 
         A failed, interrupted or cancelled one keeps its pictures and makes the missing ones; a finished one becomes
-        a new job of the same request and seed. Raises JobStateConflict for a job that waits or runs.
+        a new job of the same requests and seeds. Raises JobStateConflict for a job that waits or runs.
         """
         job = self._store.get(job_id)
         if job.state is JobState.FINISHED:
-            return self.submit(job.request, job.owner, job.purpose)
+            return self.submit_parts(job.parts, job.owner, job.purpose)
         job = self._store.requeue(job_id)
         self._try_again(job_id)
         return job

@@ -9,10 +9,10 @@ import sqlite3
 import threading
 from collections.abc import Callable
 
-from modules.core.errors import EaselError, GenerationStopped, ModelUnavailable, StorageFailed
-from modules.core.result import GenerationResult
+from modules.core.errors import EaselError, ModelUnavailable, StorageFailed
 from modules.jobs.cancel import RunCancel
 from modules.jobs.model import Job, JobState
+from modules.jobs.part_runs import run_parts
 from modules.jobs.ports import Pool
 from modules.jobs.sink import JobSink, PreloadSink, RunServices
 
@@ -114,7 +114,7 @@ class JobRunner:
             return None
 
     def _run(self, job: Job, cancel: RunCancel) -> None:
-        logger.info("Job %s begins: %d picture(s).", job.id, job.request.image_count() - len(job.done()))
+        logger.info("Job %s begins: %d picture(s).", job.id, job.image_count() - len(job.done()))
         self._tell(job.id)
         state, reason = self._outcome(job, cancel)
         with self._changed:
@@ -127,11 +127,7 @@ class JobRunner:
         """Run the job; whatever goes wrong ends this job alone. `waiting` means that the server is closing."""
         try:
             with contextlib.closing(JobSink(job, self._services)) as sink:
-                sink.begin()
-                result = self._pool.run(job.request, sink, cancel, job.done())
-                self._services.store.set_skipped(job.id, sink.skipped() | set(result.images_skipped))
-        except GenerationStopped:
-            result = GenerationResult((), interrupted=True)
+                result = run_parts(job, self._pool, sink, cancel)
         except ModelUnavailable as error:
             self._services.board.model_failed(job.request.checkpoint, str(error))
             return JobState.FAILED, str(error)
@@ -144,9 +140,9 @@ class JobRunner:
         except Exception as error:  # One of the three borders: no job may end the runner.
             logger.exception("Job %s failed in a way that nobody foresaw.", job.id)
             return JobState.FAILED, _in_plain_words(error)
-        if not result.interrupted:
-            return JobState.FINISHED, None
-        return (JobState.INTERRUPTED if cancel.user_stopped() else JobState.WAITING), None
+        if result.interrupted:
+            return (JobState.INTERRUPTED if cancel.user_stopped() else JobState.WAITING), result.complaint()
+        return (JobState.FAILED if result.all_failed() else JobState.FINISHED), result.complaint()
 
     def _write_end(self, job_id: str, state: JobState, reason: str | None) -> None:
         """Write down how the job ended, trying again while the disk refuses it.

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from modules.core.events import Event, ImageDone, ModelLoading, ModelReady, PreviewReady, Remark, StepDone
-from modules.core.result import GeneratedImage
+from modules.core.result import GeneratedImage, Place
 from modules.jobs.board import Board
 from modules.jobs.messages import Announcer
-from modules.jobs.model import Job, Purpose
+from modules.jobs.model import Job, Part, Purpose
 from modules.jobs.ports import JobRulesSource, PictureSaver
 from modules.jobs.preview import PreviewEncoder
 from modules.jobs.progress import Progress, ProgressMeter, Stage
@@ -52,15 +53,17 @@ class PreloadSink:
         raise TypeError("a checkpoint that is only loaded makes no pictures")
 
 
-class JobSink(PreloadSink):
-    """Implements `core.ports.RunSink` for one run of one job; `close` it when the run has ended."""
+class JobSink:
+    """Takes what the parts of one job say in one run; `close` it when the run has ended."""
 
     def __init__(self, job: Job, services: RunServices) -> None:
-        super().__init__(services.board)
         self._job = job
+        self._part = job.parts[0]
+        self._loading = PreloadSink(services.board)
         self._services = services
         self._rules = services.rules()
-        self._meter = ProgressMeter(job.request, job.done())
+        self._meter = ProgressMeter([part.request for part in job.parts], job.done())
+        self._image_count = job.image_count()
         self._kept = set(job.done())
         self._skipped = set(job.skipped)
         self._lock = threading.Lock()
@@ -70,16 +73,32 @@ class JobSink(PreloadSink):
         self._preview_number = int((job.started or 0.0) * 1000)
         self._open = True
 
-    def begin(self) -> None:
-        """Show that the job runs, before the engine says anything."""
+    def begin(self, part: Part, indexes: range) -> PartSink:
+        """Show that a part runs, before the engine says anything, and return what the engine is to talk to."""
+        self._part = part
         self._tell("loading model")
+        return PartSink(self, part, indexes.start)
+
+    def give_up(self, name: str, reason: str, indexes: range) -> None:
+        """Tell that pictures cannot be made, and why; they count neither as skipped nor as done."""
+        self._kept.update(indexes)
+        self.publish(Remark(f"{name}: {reason}" if name else reason))
+
+    def skip(self, indexes: Iterable[int]) -> None:
+        """Note which pictures the user skipped."""
+        fresh = set(indexes) - self._skipped
+        if fresh:
+            self._kept |= fresh
+            self._skipped |= fresh
+            self._services.store.set_skipped(self._job.id, self._skipped)
 
     def publish(self, event: Event) -> None:
-        """Take one event of the engine."""
-        super().publish(event)
+        """Take one event of the engine, its indexes those of the job."""
+        self._loading.publish(event)
         if isinstance(event, StepDone):
             self._meter.step_done(event)
-            self._note_skipped(event.first_image)
+            # Batches run in order, so whatever is missing before the batch that samples now was skipped.
+            self.skip(set(range(event.first_image)) - self._kept)
             self._tell("saving" if event.step == event.steps else "sampling", event)
         elif isinstance(event, ModelLoading):
             self._tell("loading model")
@@ -101,14 +120,14 @@ class JobSink(PreloadSink):
         self._preview_wanted_at = now
         return True
 
-    def save(self, image: GeneratedImage) -> None:
+    def save(self, image: GeneratedImage, place: Place) -> None:
         """Put a picture on disk: claimed, then in its place, then confirmed, so that a kill at any moment shows."""
         store, job_id = self._services.store, self._job.id
 
         def claim(path: Path, sha256: str) -> None:
             store.claim_picture(job_id, image, path, sha256)
 
-        self._services.saver.save(image, self._job.purpose is Purpose.KEEP, claim)
+        self._services.saver.save(image, self._job.purpose is Purpose.KEEP, claim, place)
         store.confirm_picture(job_id, image.index)
         self._kept.add(image.index)
 
@@ -118,20 +137,8 @@ class JobSink(PreloadSink):
             self._open = False
         self._services.board.progress_changed(None)
 
-    def skipped(self) -> frozenset[int]:
-        """Return the indexes that were skipped, in this run and before."""
-        return frozenset(self._skipped)
-
-    def _note_skipped(self, first_image: int) -> None:
-        """Batches run in order, so whatever is missing before the batch that samples now was skipped."""
-        missing = set(range(first_image)) - self._kept
-        if missing:
-            self._kept |= missing
-            self._skipped |= missing
-            self._services.store.set_skipped(self._job.id, self._skipped)
-
     def _tell(self, stage: Stage, event: StepDone | None = None) -> None:
-        request = self._job.request
+        request = self._part.request
         with self._lock:
             before = self._progress
             self._progress = Progress(
@@ -139,8 +146,8 @@ class JobSink(PreloadSink):
                 fraction=self._meter.fraction(),
                 step=event.step if event is not None else 0,
                 steps=request.steps,
-                image=event.first_image + 1 if event is not None else min(len(self._kept) + 1, request.image_count()),
-                images=request.image_count(),
+                image=event.first_image + 1 if event is not None else min(len(self._kept) + 1, self._image_count),
+                images=self._image_count,
                 batch_size=request.batch_size,
                 seconds_left=self._meter.seconds_left(),
                 preview=before.preview if before is not None else None,
@@ -157,3 +164,28 @@ class JobSink(PreloadSink):
             address = f"/easel/preview/{self._job.id}/{self._preview_number}"
             self._progress = replace(self._progress, preview=address)
             self._services.board.progress_changed(self._progress)
+
+
+class PartSink:
+    """Implements `core.ports.RunSink` for one part of a job: its pictures count on after those of the parts before."""
+
+    def __init__(self, sink: JobSink, part: Part, first: int) -> None:
+        self._sink = sink
+        self._part = part
+        self._first = first
+
+    def publish(self, event: Event) -> None:
+        """Pass on an event, its indexes moved to where the part stands in the job."""
+        if isinstance(event, StepDone | PreviewReady):
+            event = replace(event, first_image=self._first + event.first_image)
+        elif isinstance(event, ImageDone):
+            event = ImageDone(self._first + event.index)
+        self._sink.publish(event)
+
+    def wants_preview(self, step: int) -> bool:
+        """Ask the job's sink."""
+        return self._sink.wants_preview(step)
+
+    def save(self, image: GeneratedImage) -> None:
+        """Put a picture where the part's pictures go."""
+        self._sink.save(replace(image, index=self._first + image.index), self._part.place)

@@ -13,20 +13,21 @@ import secrets
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from modules.core.errors import JobNotFound, JobStateConflict, StorageFailed
-from modules.core.request import GenerationRequest
 from modules.core.result import GeneratedImage
 from modules.jobs.migrations import migrate
-from modules.jobs.model import ENDED_STATES, Job, JobImage, JobState, Purpose
+from modules.jobs.model import ENDED_STATES, Job, JobImage, JobState, Part, Purpose
+from modules.jobs.parts import PartReader, write_parts
 
 BUSY_SECONDS = 10.0
 """How long a transaction waits for another process's before it gives up."""
 FRONT = "(SELECT COALESCE(MIN(position), 0) - 1 FROM jobs)"
 BACK = "(SELECT COALESCE(MAX(position), 0) + 1 FROM jobs)"
+HAS_PICTURE = "(COALESCE(json_extract(request, '$.init_image'), '') != '')"
 ENDED_MARKS = ", ".join("?" for _ in ENDED_STATES)
 CONTINUABLE = (JobState.FAILED, JobState.INTERRUPTED, JobState.CANCELLED)
 
@@ -41,6 +42,7 @@ class JobStore:
         self._path = path
         self._outputs = outputs
         self._lock = threading.RLock()
+        self._read_parts = PartReader()
         with self._translated_errors():
             self._connection = _connect(path)
             migrate(self._connection, str(path))
@@ -50,14 +52,14 @@ class JobStore:
         with self._lock:
             self._connection.close()
 
-    def add(self, request: GenerationRequest, owner: str | None = None, purpose: Purpose = Purpose.KEEP) -> Job:
-        """Append a waiting job; its request's seed must be fixed."""
-        job = Job(secrets.token_hex(8), JobState.WAITING, request, time.time(), owner=owner, purpose=purpose)
-        columns = "id, state, position, request, created, owner, purpose"
+    def add(self, parts: Sequence[Part], owner: str | None = None, purpose: Purpose = Purpose.KEEP) -> Job:
+        """Append a waiting job of at least one part; the seeds of their requests must be fixed."""
+        job = Job(secrets.token_hex(8), JobState.WAITING, tuple(parts), time.time(), owner=owner, purpose=purpose)
+        columns = "id, state, position, request, parts, created, owner, purpose"
         with self._transaction() as database:
             database.execute(
-                f"INSERT INTO jobs ({columns}) VALUES (?, ?, {BACK}, ?, ?, ?, ?)",
-                (job.id, job.state, request.model_dump_json(), job.created, owner, purpose),
+                f"INSERT INTO jobs ({columns}) VALUES (?, ?, {BACK}, ?, ?, ?, ?, ?)",
+                (job.id, job.state, *write_parts(parts), job.created, owner, purpose),
             )
         return job
 
@@ -82,9 +84,13 @@ class JobStore:
         condition = f"state IN ({ENDED_MARKS}) ORDER BY finished DESC, position DESC LIMIT ? OFFSET ?"
         return self._select(condition, (*ENDED_STATES, limit, offset))
 
-    def latest_shown(self) -> Job | None:
-        """Return the running job, else the last one that has pictures or failed."""
-        condition = """purpose != ?
+    def latest_shown(self, over_picture: bool | None = None) -> Job | None:
+        """Return the running job, else the last one that has pictures or failed.
+
+        `over_picture`: only of those that work over a picture, or of those that do not.
+        """
+        kind = "" if over_picture is None else f" AND {HAS_PICTURE} = {int(over_picture)}"
+        condition = f"""purpose != ?{kind}
             AND (state = ? OR (state != ? AND (state = ? OR id IN (SELECT job FROM images WHERE saved))))
             ORDER BY state = ? DESC, finished DESC, position DESC LIMIT 1"""
         states = (Purpose.HANDOVER, JobState.RUNNING, JobState.WAITING, JobState.FAILED, JobState.RUNNING)
@@ -240,12 +246,13 @@ class JobStore:
             pictures = self._connection.execute(
                 f"SELECT * FROM images WHERE saved AND job IN ({marks}) ORDER BY number", [row["id"] for row in rows]
             ).fetchall()
+            parts = [self._read_parts(row["id"], row["request"], row["parts"]) for row in rows]
         found: dict[str, list[JobImage]] = {row["id"]: [] for row in rows}
         for picture in pictures:
             path = self._outputs / picture["path"]
             image = JobImage(picture["number"], int(picture["seed"]), path, picture["infotext"])
             found[picture["job"]].append(image)
-        return [_job(row, tuple(found[row["id"]])) for row in rows]
+        return [_job(row, of_row, tuple(found[row["id"]])) for row, of_row in zip(rows, parts, strict=True)]
 
     def _transition(
         self, job_id: str, allowed: tuple[JobState, ...], change: str, values: tuple[object, ...], rule: str
@@ -285,11 +292,11 @@ def _connect(path: Path) -> sqlite3.Connection:
     return connection
 
 
-def _job(row: sqlite3.Row, images: tuple[JobImage, ...]) -> Job:
+def _job(row: sqlite3.Row, parts: tuple[Part, ...], images: tuple[JobImage, ...]) -> Job:
     return Job(
         id=row["id"],
         state=JobState(row["state"]),
-        request=GenerationRequest.model_validate_json(row["request"]),
+        parts=parts,
         created=row["created"],
         started=row["started"],
         finished=row["finished"],

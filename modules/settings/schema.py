@@ -181,6 +181,15 @@ OPTIONS: Mapping[str, Option] = {
             minimum=0, maximum=2, step=0.01,
         ),
         Option(
+            "img2img_batch_use_original_name", "Save using original filename during batch process in img2img tab",
+            "flag", False, "img2img", "In an output directory of a batch pictures are always named so.",
+        ),
+        Option(
+            "largest_input_megapixels", "Largest picture that may be handed in, in megapixels", "integer", 64,
+            "img2img", "64 are 8000 x 8000 pixels. Larger ones take gigabytes of memory while they are worked over.",
+            minimum=1, maximum=170,
+        ),
+        Option(
             "samples_save", "Always save all generated images", "flag", True, "Saving images",
             "Without it pictures of the page are still kept for the gallery, in a hidden folder that is emptied when"
             " their job leaves the queue's list.",

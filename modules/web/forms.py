@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import gradio as gr
 
-from modules.core.parameter import Parameter
+from modules.core.parameter import Parameter, Value
 from modules.core.parameters import PARAMETERS
 from modules.core.request import ChoiceLists
+from modules.imaging.fitting import RESIZE_MODES
 
-PARAMETER_FIELDS = (
+_COMMON_FIELDS = (
     "prompt",
     "negative_prompt",
     "sampler",
@@ -27,10 +29,14 @@ PARAMETER_FIELDS = (
     "subseed_strength",
     "seed_resize_from_w",
     "seed_resize_from_h",
+    "denoising_strength",
+    "refiner_checkpoint",
+    "refiner_switch_at",
+)
+_HIRES_FIELDS = (
     "enable_hr",
     "hr_upscaler",
     "hr_second_pass_steps",
-    "denoising_strength",
     "hr_scale",
     "hr_resize_x",
     "hr_resize_y",
@@ -39,25 +45,64 @@ PARAMETER_FIELDS = (
     "hr_scheduler",
     "hr_prompt",
     "hr_negative_prompt",
-    "refiner_checkpoint",
-    "refiner_switch_at",
 )
+_PICTURE_FIELDS = (
+    "resize_mode",
+    "image_cfg_scale",
+    "mask_blur_x",
+    "mask_blur_y",
+    "mask_mode",
+    "masked_content",
+    "inpaint_area",
+    "masked_padding",
+)
+TXT2IMG, IMG2IMG = "txt2img", "img2img"
 STYLES_FIELD = "styles"
 OVERRIDES_FIELD = "override_settings"
-TXT2IMG_FIELDS = (*PARAMETER_FIELDS, STYLES_FIELD, OVERRIDES_FIELD)
-"""What is on the txt2img form, in the order in which the values travel: parameters, and two that are none."""
-SPECIAL_FIELDS: Mapping[str, tuple[str, str]] = {
+TEXT_LISTS: Mapping[str, tuple[str, str]] = {
     STYLES_FIELD: ("Styles", "Pieces of prompt that are added to both prompts."),
     OVERRIDES_FIELD: (
         "Override settings",
         "Options that have another value for the next pictures only, such as Clip skip: 2.",
     ),
 }
-"""Label and help of the fields that are no parameters; each holds a list of texts."""
+"""Label and help of the fields that are no parameters and hold lists of texts."""
+SCALE_FIELD, MASK_ALPHA_FIELD = "scale_by", "mask_alpha"
+PAGE_PARAMETERS: Mapping[str, Parameter] = {
+    parameter.name: parameter
+    for parameter in (
+        Parameter(
+            SCALE_FIELD, "Scale", "number", 1.0, "Width and height as multiples of the picture's own.",
+            minimum=0.05, maximum=4, step=0.05,
+        ),
+        Parameter(
+            MASK_ALPHA_FIELD, "Mask transparency", "number", 0,
+            "How much of the picture stays visible through what was painted, in per cent.",
+            minimum=0, maximum=100, step=1,
+        ),
+    )
+}  # fmt: skip
+"""What is on a form and becomes other parameters in the request."""
+PAGE_FIELDS: Mapping[str, tuple[str, ...]] = {
+    TXT2IMG: (*_COMMON_FIELDS, *_HIRES_FIELDS, *TEXT_LISTS),
+    IMG2IMG: (*_COMMON_FIELDS, *_PICTURE_FIELDS, *PAGE_PARAMETERS, *TEXT_LISTS),
+}
+"""What is on each page's form, in the order in which the values travel."""
+_PAGE_DEFAULTS: Mapping[str, Mapping[str, Value]] = {IMG2IMG: {"denoising_strength": 0.75}}
+"""Where a page begins with another value than the parameter's default."""
+_AS_ANOTHER = frozenset({"mask_blur_y"})
+"""Fields that hold nothing until they are opened: they have the value of another one."""
+PASTED_FIELDS = (*_COMMON_FIELDS, *_HIRES_FIELDS, *_PICTURE_FIELDS)
+"""What an infotext can fill in on some page."""
 
 ELEMENT_NAMES = {
     "negative_prompt": "neg_prompt",
     "sampler": "sampling",
+    "mask_blur_x": "mask_blur",
+    "masked_content": "inpainting_fill",
+    "inpaint_area": "inpaint_full_res",
+    "masked_padding": "inpaint_full_res_padding",
+    SCALE_FIELD: "scale",
     "enable_hr": "hr-checkbox",
     "hr_second_pass_steps": "hires_steps",
     "refiner_checkpoint": "checkpoint",
@@ -70,9 +115,20 @@ WHOLE_IDS = {
     "hr_scheduler": "hr_scheduler",
     "hr_prompt": "hires_prompt",
     "hr_negative_prompt": "hires_neg_prompt",
+    "resize_mode": "resize_mode",
 }
 """Where AUTOMATIC1111's element id does not begin with the tab's name."""
 
+RADIOS: Mapping[str, Sequence[tuple[str, Value]]] = {
+    "resize_mode": tuple((label, place) for place, label in enumerate(RESIZE_MODES)),
+    **{
+        name: tuple((label, label) for label in PARAMETERS[name].choices or ())
+        for name in ("mask_mode", "masked_content", "inpaint_area")
+    },
+}
+"""Labels and values of the fields whose choices are all on the form to be seen."""
+LABELS = {"mask_blur_x": "Mask blur"}
+"""Where a field is called otherwise than its parameter."""
 PROMPT_LINES: Mapping[str, int] = {"prompt": 3, "negative_prompt": 2, "hr_prompt": 2, "hr_negative_prompt": 2}
 MOST_PROMPT_LINES = 12
 PLACEHOLDERS = {
@@ -89,16 +145,25 @@ def element_id(tab: str, field: str) -> str:
 
 
 def make_component(tab: str, field: str, lists: ChoiceLists) -> Any:
-    """Create the Gradio component of a parameter in the layout that is being built."""
-    if field in SPECIAL_FIELDS:
+    """Create the Gradio component of a field in the layout that is being built."""
+    if field in TEXT_LISTS:
         return _make_texts(tab, field)
-    parameter = PARAMETERS[field]
+    parameter = parameter_of(tab, field)
+    if field in RADIOS:
+        return _make_radio(parameter, element_id(tab, field))
     return _MAKERS[parameter.kind](parameter, element_id(tab, field), lists)
 
 
-def describe_fields(tab: str, fields: Sequence[str]) -> list[dict[str, object]]:
+def parameter_of(tab: str, field: str) -> Parameter:
+    """Return what a field of a page is, with the page's own default."""
+    parameter = PAGE_PARAMETERS.get(field) or PARAMETERS[field]
+    default = _PAGE_DEFAULTS.get(tab, {}).get(field)
+    return parameter if default is None else replace(parameter, default=default)
+
+
+def describe_fields(tab: str) -> list[dict[str, object]]:
     """Return what the page's JavaScript knows of each field: name, element, label, help and default."""
-    return [{"name": name, "element": element_id(tab, name), **_describe_field(name)} for name in fields]
+    return [{"name": name, "element": element_id(tab, name), **_describe_field(tab, name)} for name in PAGE_FIELDS[tab]]
 
 
 def describe_overrides() -> list[dict[str, object]]:
@@ -110,18 +175,20 @@ def describe_overrides() -> list[dict[str, object]]:
     ]
 
 
-def _describe_field(name: str) -> dict[str, object]:
-    if name in SPECIAL_FIELDS:
-        label, text = SPECIAL_FIELDS[name]
+def _describe_field(tab: str, name: str) -> dict[str, object]:
+    if name in TEXT_LISTS:
+        label, text = TEXT_LISTS[name]
         return {"label": label, "help": text, "default": []}
-    parameter = PARAMETERS[name]
-    default = str(parameter.default) if parameter.kind == "seed" else parameter.default
+    parameter = parameter_of(tab, name)
+    default: Value | None = str(parameter.default) if parameter.kind == "seed" else parameter.default
+    if name in _AS_ANOTHER:
+        default = None
     return {"label": parameter.label, "help": parameter.help, "default": default}
 
 
 def _make_texts(tab: str, field: str) -> Any:
     return gr.Dropdown(
-        label=SPECIAL_FIELDS[field][0],
+        label=TEXT_LISTS[field][0],
         choices=[],
         value=[],
         multiselect=True,
@@ -166,9 +233,21 @@ def _make_choice(parameter: Parameter, elem_id: str, lists: ChoiceLists) -> Any:
     )
 
 
+def _make_radio(parameter: Parameter, elem_id: str) -> Any:
+    return gr.Radio(
+        label=parameter.label,
+        choices=[*RADIOS[parameter.name]],
+        value=parameter.default,
+        elem_id=elem_id,
+        elem_classes=["easel-radio"],
+        interactive=True,
+        min_width=120,
+    )
+
+
 def _make_slider(parameter: Parameter, elem_id: str, _: ChoiceLists) -> Any:
     return gr.Slider(
-        label=parameter.label,
+        label=LABELS.get(parameter.name, parameter.label),
         minimum=parameter.minimum if parameter.form_minimum is None else parameter.form_minimum,
         maximum=parameter.maximum if parameter.form_maximum is None else parameter.form_maximum,
         step=parameter.step,

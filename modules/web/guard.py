@@ -23,7 +23,10 @@ LARGEST_BODY = 2 * 1024 * 1024
 """Bytes of a request's body."""
 LARGEST_PICTURE_BODY = 96 * 1024 * 1024
 """Bytes of a body that may hold a picture, as it is or as base64."""
-PICTURE_PATHS = frozenset({"/easel/png-info", "/sdapi/v1/txt2img", "/sdapi/v1/png-info", "/easel/library/preview"})
+PICTURE_PATHS = frozenset({
+    "/easel/inputs", "/easel/png-info", "/sdapi/v1/txt2img", "/sdapi/v1/img2img", "/sdapi/v1/png-info",
+    "/easel/library/preview",
+})  # fmt: skip
 LARGEST_PATH = 4096
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})

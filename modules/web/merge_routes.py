@@ -23,7 +23,7 @@ from modules.library.merging.recipe import (
 )
 from modules.web.auth import require_admin
 from modules.web.download_routes import shown_folder
-from modules.web.pages.txt2img import describe_error
+from modules.web.pages.generation import describe_error
 from modules.web.services import WebServices
 
 LONGEST_NAME = 1000

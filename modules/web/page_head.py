@@ -18,11 +18,13 @@ PLACE = re.compile(rb'(<meta\s+name="viewport"[^>]*>)')
 STYLES = (
     "palette.css",
     "page.css",
-    "txt2img.css",
+    "generation.css",
+    "source.css",
     "folds.css",
     "tools.css",
     "library.css",
     "pnginfo.css",
+    "canvas.css",
     "queue.css",
     "tasks.css",
     "panels.css",
@@ -33,7 +35,7 @@ STYLES = (
 
 Facts = Callable[[Scope], Mapping[str, object]]
 """Tells what the page has to know, which depends on who asks for it."""
-LATE_SCRIPTS = ("library", "panels", "downloads", "merger")
+LATE_SCRIPTS = ("library", "panels", "downloads", "merger", "canvas", "source", "batch")
 
 
 class PageHead:

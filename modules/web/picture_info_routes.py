@@ -8,7 +8,7 @@ from fastapi import APIRouter, Request
 from starlette.concurrency import run_in_threadpool
 
 from modules.imaging.metadata import read_infotext
-from modules.web.forms import TXT2IMG_FIELDS
+from modules.web.forms import PASTED_FIELDS
 from modules.web.handover import read_body
 from modules.web.pasting import Paster
 from modules.web.services import WebServices
@@ -32,7 +32,7 @@ def describe_picture(content: bytes, services: WebServices) -> dict[str, Any]:
     digest = services.inputs.keep(content)
     pasted = None
     if found.infotext is not None:
-        pasted = Paster(services).paste_infotext(found.infotext, TXT2IMG_FIELDS).message()
+        pasted = Paster(services).paste_infotext(found.infotext, PASTED_FIELDS).message()
     return {
         "text": found.text,
         "source": found.source,

@@ -7,9 +7,13 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from fastapi import APIRouter, HTTPException
+from pydantic import ValidationError
 from starlette.responses import FileResponse, Response
 
+from modules.core.errors import JobNotFound
+from modules.jobs.messages import JOB_IMAGE_ADDRESS
 from modules.jobs.queue import JobQueue
+from modules.web.job_pictures import JobPicture, find_picture_of_job
 
 logger = logging.getLogger(__name__)
 
@@ -67,6 +71,17 @@ def make_picture_router(jobs: JobQueue, outputs: Path) -> APIRouter:
     def gallery_file(path: str) -> Response:
         """Serve a picture by its absolute path."""
         return serve(path)
+
+    @router.api_route(JOB_IMAGE_ADDRESS + "{job}/{index}", methods=["GET", "HEAD"])
+    def image_of_job(job: str, index: int) -> Response:
+        """Serve a picture of a job that was saved elsewhere than below outputs/."""
+        try:
+            path = find_picture_of_job(jobs, JobPicture(job=job, index=index))[1].path
+        except (JobNotFound, ValidationError) as error:
+            raise HTTPException(404, "There is no such picture.") from error
+        if not path.is_file() or path.suffix.lower() not in MEDIA_TYPES:
+            raise HTTPException(404, "There is no such picture.")
+        return FileResponse(path, media_type=MEDIA_TYPES[path.suffix.lower()], headers={"cache-control": FOREVER})
 
     @router.get("/easel/preview/{job}/{number}")
     def preview(job: str, number: int) -> Response:

@@ -14,7 +14,7 @@ from modules.prompts.grammar import without_comments
 from modules.prompts.styles import Style
 from modules.prompts.tags import read_tags
 from modules.web.checkpoints import CheckpointChooser
-from modules.web.forms import TXT2IMG_FIELDS
+from modules.web.forms import PASTED_FIELDS
 from modules.web.pasting import Pasted, Paster
 from modules.web.requests import RequestMaker
 from modules.web.services import WebServices
@@ -80,7 +80,7 @@ def make_prompt_router(services: WebServices, chooser: CheckpointChooser) -> API
         infotext = text.text if text.text.strip() else newest_infotext(services)
         if not infotext:
             return {**Pasted({}, notes=["No picture has been made yet."]).message(), "text": ""}
-        return {**Paster(services).paste(infotext, TXT2IMG_FIELDS).message(), "text": infotext}
+        return {**Paster(services).paste(infotext, PASTED_FIELDS).message(), "text": infotext}
 
     @router.post("/inspect")
     def inspect(form: FormValues) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from modules.jobs.model import Purpose
 from modules.prompts.styles import StyleBook
 from modules.settings.schema import parameter_values
 from modules.web.checkpoints import CheckpointChooser
+from modules.web.picture_forms import picture_values, scaled_size
 from modules.web.services import WebServices
 
 CHECKPOINT_KEY = "Model hash"
@@ -35,9 +36,15 @@ class RequestMaker:
     def from_values(self, values: Mapping[str, object]) -> GenerationRequest:
         """Return the request of form values by parameter name, with "styles" and "override_settings" if there are any.
 
-        A number box that was emptied holds None and is refused like any other wrong value. Raises InvalidRequest.
+        What the img2img page sends besides is in `picture_forms`; a batch gives the pictures by parameter name. A
+        number box that was emptied holds None and is refused like any other wrong value. Raises InvalidRequest.
         """
+        inputs = self._services.inputs
         given = {name: "" if value is None else value for name, value in values.items() if name in PARAMETERS}
+        if values.get("mask_blur_y") is None and "mask_blur_x" in given:
+            given["mask_blur_y"] = given["mask_blur_x"]
+        given |= picture_values(values, inputs)
+        given |= scaled_size(values, str(given.get("init_image", "")), inputs)
         styled = styled_prompts(self._services.styles, given, _texts(values.get("styles")))
         overrides = read_overrides(_texts(values.get("override_settings")))
         current = self._chooser.current()

@@ -95,7 +95,7 @@ def _told(
 def _state(job: Job | None, progress: Progress | None) -> dict[str, Any]:
     """Return A1111's state; batches are what it counts as jobs."""
     batch = 0 if progress is None else (progress.image - 1) // max(1, progress.batch_size)
-    batches = 0 if job is None else job.request.batch_count
+    batches = 0 if job is None else sum(part.request.batch_count for part in job.parts)
     started = None if job is None else time.localtime(job.started or job.created)
     return {
         "skipped": False,

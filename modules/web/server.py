@@ -30,18 +30,20 @@ from modules.core.errors import (
 from modules.core.parameters import LONGEST_PROMPT
 from modules.web.asset_server import AssetServer
 from modules.web.auth import AttemptLimiter, AuthGate, Credentials, Sessions, is_admin
+from modules.web.batch_routes import make_batch_router
 from modules.web.checkpoints import CheckpointChooser
 from modules.web.download_routes import make_download_router
-from modules.web.forms import TXT2IMG_FIELDS, describe_fields, describe_overrides
+from modules.web.forms import PAGE_FIELDS, describe_fields, describe_overrides
 from modules.web.guard import LARGEST_BODY, Guard, HostNames
+from modules.web.input_routes import make_input_router
 from modules.web.job_routes import make_job_router
 from modules.web.library_routes import make_library_router
 from modules.web.live import make_live_router
 from modules.web.merge_routes import make_merge_router
 from modules.web.option_routes import make_option_router
 from modules.web.page_head import PageHead
+from modules.web.pages.generation import describe_error
 from modules.web.pages.layout import build_page
-from modules.web.pages.txt2img import describe_error
 from modules.web.picture_info_routes import make_picture_info_router
 from modules.web.pictures import make_picture_router
 from modules.web.prompt_routes import make_prompt_router
@@ -74,7 +76,7 @@ def create_app(services: WebServices) -> Guard:
     def facts(scope: Scope) -> Mapping[str, object]:
         return {
             "admin": is_admin(scope, config),
-            "fields": describe_fields("txt2img", TXT2IMG_FIELDS),
+            "fields": {tab: describe_fields(tab) for tab in PAGE_FIELDS},
             "overrides": describe_overrides(),
             "native_size": chooser.native_size(),
             "longest_prompt": LONGEST_PROMPT,
@@ -103,12 +105,14 @@ def make_routes(services: WebServices, chooser: CheckpointChooser) -> FastAPI:
     app.include_router(make_live_router(services.jobs, services.background.tasks))
     app.include_router(make_picture_router(services.jobs, services.outputs))
     app.include_router(make_job_router(services, chooser))
+    app.include_router(make_batch_router(services, chooser))
     app.include_router(make_task_router(services))
     app.include_router(make_download_router(services))
     app.include_router(make_merge_router(services))
     app.include_router(make_option_router(services, chooser))
     app.include_router(make_prompt_router(services, chooser))
     app.include_router(make_picture_info_router(services))
+    app.include_router(make_input_router(services.inputs))
     app.include_router(make_verify_router(services, chooser))
     app.include_router(make_library_router(services))
     app.include_router(make_api_router(services, chooser))

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from modules.cli import AppConfig
 from modules.core.request import ChoiceLists
 from modules.gallery.inputs import InputStore
+from modules.hooks.plugins import PluginList
 from modules.jobs.queue import JobQueue
 from modules.jobs.tasks import TaskBoard
 from modules.library.background import HashWorker
@@ -37,7 +38,7 @@ class WebServices:
 
     `files`: the catalogs of models; `library`: the same with notes and previews, `filler` reads it ahead, and `hashes`
     computes what is unknown of it; `styles`: the users' prompt styles; `inputs`: pictures that users hand in;
-    `outputs`: folder of the pictures, absolute.
+    `outputs`: folder of the pictures, absolute; `plugins`: what plugins show and are asked for.
     """
 
     jobs: JobQueue
@@ -52,3 +53,4 @@ class WebServices:
     hashes: HashWorker
     filler: LibraryFiller
     background: BackgroundServices
+    plugins: PluginList = field(default_factory=PluginList)

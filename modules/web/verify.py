@@ -11,7 +11,7 @@ from PIL import Image, ImageChops, ImageStat
 
 from modules.core.errors import FieldProblem, InvalidRequest
 from modules.core.parameters import NO_VAE, PARAMETERS
-from modules.core.request import GenerationRequest
+from modules.core.request import PICTURE_FIELDS, GenerationRequest
 from modules.imaging.infotext import infotext_values
 from modules.imaging.metadata import read_infotext
 from modules.imaging.parsing import Infotext, parse_infotext
@@ -57,20 +57,23 @@ class Difference:
 
 
 def read_claim(
-    content: bytes, services: WebServices, chooser: CheckpointChooser, known: str | None = None
+    content: bytes, services: WebServices, chooser: CheckpointChooser, job: tuple[GenerationRequest, str] | None = None
 ) -> Claim:
-    """Return what a picture's file claims; `known` is its infotext where the file may hold none.
+    """Return what a picture's file claims; `job`: the request that made it, if that is known, and its infotext.
 
+    The request tells which picture img2img began with, and what else of that is in no infotext.
     What the infotext does not name was at its default; present options do not count. Raises InvalidRequest for a
     picture that cannot be made again, saying why.
     """
     found = read_infotext(content)
-    infotext = found.infotext or (parse_infotext(known) if known else None)
+    infotext = found.infotext or (parse_infotext(job[1]) if job else None)
     if infotext is None or not infotext.pairs:
         _refuse("Infotext", "none", CANNOT)
     size = _decoded(content).size
     pairs = {**infotext.pairs, **compatibility(infotext.pairs, infotext.prompt)}
-    _refuse_img2img(pairs)
+    pictures = _pictures_of(job[0]) if job else {}
+    if not pictures:
+        _refuse_img2img(pairs)
     values, notes = Paster(services).values(Infotext(infotext.prompt, infotext.negative_prompt, pairs))
     missing = [PARAMETERS[name].label for name in NEEDED if name not in values]
     if missing:
@@ -81,6 +84,7 @@ def read_claim(
         # Comments are never written; what still looks like one was none, since they were switched off.
         "comments": "#" not in infotext.prompt + infotext.negative_prompt,
         **values,
+        **pictures,
         "checkpoint": values.get("checkpoint") or _checkpoint(pairs, services, chooser),
     }
     request = GenerationRequest.checked(wanted, services.lists)
@@ -118,6 +122,13 @@ def _decoded(content: bytes) -> Image.Image:
         return Image.open(io.BytesIO(content)).convert("RGB")
     except _BROKEN as error:
         _refuse("Image", f"pixels that cannot be read ({type(error).__name__})", "a whole picture", error)
+
+
+def _pictures_of(request: GenerationRequest) -> dict[str, object]:
+    """Return what an infotext does not say of the pictures that a request began with; nothing where it had none."""
+    if not request.init_image:
+        return {}
+    return {name: getattr(request, name) for name in PICTURE_FIELDS if PARAMETERS[name].infotext is None}
 
 
 def _refuse_img2img(pairs: Mapping[str, str]) -> None:

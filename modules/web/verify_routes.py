@@ -63,11 +63,13 @@ def claim_of(choice: PictureChoice, services: WebServices, chooser: CheckpointCh
         allowed = "a job with an index, or the hash of a picture that was handed in"
         raise InvalidRequest([FieldProblem("job", "Picture", "no choice", allowed)])
     job, image = find_picture_of_job(services.jobs, JobPicture(job=choice.job, index=choice.index))
-    claim = read_claim(read_picture(image), services, chooser, image.infotext)
+    claim = read_claim(read_picture(image), services, chooser, (job.request, image.infotext))
     then = job.request
     facts: Mapping[str, Fact] = {
         name: Fact(name, str(getattr(then, name)), "not in the infotext", False) for name in then.unwritten
     }
+    if then.init_image:
+        facts = {**facts, "init_image": Fact("Image", "the picture that was handed in", "the same picture", True)}
     if not (then.enable_hr and then.firstpass_image):
         return replace(claim, found=tuple(facts.values()))
     # The first pass was a finished picture, which is kept and taken again; the infotext alone could not tell.

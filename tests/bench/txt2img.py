@@ -13,8 +13,9 @@ import sys
 import tempfile
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 os.environ.setdefault("GOMP_SPINCOUNT", "20000")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
@@ -26,7 +27,8 @@ from diffusers import EulerDiscreteScheduler, StableDiffusionPipeline
 
 from modules.core.request import GenerationRequest
 from modules.engine.memory import DeviceWishes
-from modules.engine.service import DiffusionEngine, EngineSettings
+from modules.engine.service import DiffusionEngine, EngineSettings, no_pictures
+from modules.engine.source import PictureSource
 from modules.library.catalog import CheckpointCatalog
 from modules.library.files import ModelFiles
 from modules.library.hashing import HashCache
@@ -52,11 +54,13 @@ class Page(Collector):
         return True
 
 
-def our_run(model: Path, request: GenerationRequest, device: torch.device) -> Callable[[], None]:
+def our_run(
+    model: Path, request: GenerationRequest, device: torch.device, pictures: PictureSource = no_pictures
+) -> Callable[[], None]:
     """Return a function that makes the request's pictures with our engine, which holds the model already."""
     hashes = HashCache(Path(tempfile.mkdtemp()) / "hashes.json")
     files = ModelFiles(CheckpointCatalog([model.parent], hashes))
-    engine = DiffusionEngine(files, EngineSettings(DeviceWishes(use_cpu=device.type == "cpu")))
+    engine = DiffusionEngine(files, EngineSettings(DeviceWishes(use_cpu=device.type == "cpu"), pictures=pictures))
 
     def run() -> None:
         page = Page()
@@ -67,27 +71,37 @@ def our_run(model: Path, request: GenerationRequest, device: torch.device) -> Ca
     return run
 
 
-def their_run(model: Path, request: GenerationRequest, device: torch.device) -> Callable[[], None]:
-    """Return a function that makes the same pictures with diffusers' own pipeline, tuned as its documentation says."""
+def tuned(kind: Any, model: Path, device: torch.device) -> Any:
+    """Return one of diffusers' pipelines, tuned as its documentation says, with the Euler sampler."""
     dtype = torch.float16 if device.type == "cuda" else torch.float32
-    pipeline = StableDiffusionPipeline.from_pretrained(
+    whole = StableDiffusionPipeline.from_pretrained(
         model, torch_dtype=dtype, local_files_only=True, safety_checker=None
-    ).to(device)
+    )
+    pipeline = kind(**whole.components, requires_safety_checker=False).to(device)
     pipeline.scheduler = EulerDiscreteScheduler.from_config(pipeline.scheduler.config)
     pipeline.set_progress_bar_config(disable=True)
     pipeline.unet.to(memory_format=torch.channels_last)
     pipeline.vae.to(memory_format=torch.channels_last)
+    return pipeline
+
+
+def their_wishes(request: GenerationRequest) -> dict[str, Any]:
+    """Return the request as every pipeline takes it."""
+    return {
+        "prompt": [request.prompt] * request.batch_size,
+        "negative_prompt": [request.negative_prompt] * request.batch_size,
+        "num_inference_steps": request.steps,
+        "guidance_scale": request.cfg_scale,
+        "generator": [torch.Generator().manual_seed(request.image_seed(index)) for index in range(request.batch_size)],
+    }
+
+
+def their_run(model: Path, request: GenerationRequest, device: torch.device) -> Callable[[], None]:
+    """Return a function that makes the same pictures with diffusers' own pipeline."""
+    pipeline = tuned(StableDiffusionPipeline, model, device)
 
     def run() -> None:
-        pipeline(
-            [request.prompt] * request.batch_size,
-            negative_prompt=[request.negative_prompt] * request.batch_size,
-            num_inference_steps=request.steps,
-            guidance_scale=request.cfg_scale,
-            width=request.width,
-            height=request.height,
-            generator=[torch.Generator().manual_seed(request.image_seed(index)) for index in range(request.batch_size)],
-        )
+        pipeline(width=request.width, height=request.height, **their_wishes(request))
 
     return run
 
@@ -120,14 +134,30 @@ def main() -> None:
     ours, theirs = our_run(given.model, request, device), their_run(given.model, request, device)
     for run in (ours, theirs):
         run()
+    pairs = in_turns(ours, theirs, given.runs)
+    size = f"{given.size} x {given.size}"
+    print(f"{given.model.name}, {size}, {given.steps} steps, batch {given.batch_size}, on {name_of(device)}")
+    show(pairs)
+
+
+def in_turns(ours: Callable[[], None], theirs: Callable[[], None], runs: int) -> list[tuple[float, float]]:
+    """Return the seconds of both, run after run; who goes first changes from one to the next."""
     pairs = []
-    for number in range(given.runs):
+    for number in range(runs):
         order = (ours, theirs) if number % 2 == 0 else (theirs, ours)
         seconds = {run: timed(run) for run in order}
         pairs.append((seconds[ours], seconds[theirs]))
+    return pairs
+
+
+def name_of(device: torch.device) -> str:
+    """Return what the pictures were made on."""
+    return torch.cuda.get_device_name() if device.type == "cuda" else f"CPU, {torch.get_num_threads()} threads"
+
+
+def show(pairs: Sequence[tuple[float, float]]) -> None:
+    """Print the table."""
     ratios = [mine / other for mine, other in pairs]
-    name = torch.cuda.get_device_name() if device.type == "cuda" else f"CPU, {torch.get_num_threads()} threads"
-    print(f"{given.model.name}, {given.size} x {given.size}, {given.steps} steps, batch {given.batch_size}, on {name}")
     print("            min   median      max")
     for label, column in (("Easel", [mine for mine, _ in pairs]), ("diffusers", [other for _, other in pairs])):
         print(f"{label:<10}{min(column):5.2f} s {statistics.median(column):6.2f} s {max(column):6.2f} s")

@@ -9,7 +9,7 @@ from modules.core.request import GenerationRequest
 
 def test_every_field_of_a_request_has_a_parameter_with_the_same_default() -> None:
     fields = GenerationRequest.model_fields
-    assert set(fields) - {"unwritten"} == set(PARAMETERS)
+    assert set(fields) - {"unwritten", "extras"} == set(PARAMETERS)
     assert {name: fields[name].default for name in PARAMETERS} == {
         name: parameter.default for name, parameter in PARAMETERS.items()
     }

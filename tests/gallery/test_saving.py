@@ -12,9 +12,9 @@ import pytest
 from PIL import Image
 
 from modules.core.errors import StorageFailed
-from modules.core.result import GeneratedImage
+from modules.core.result import GeneratedImage, Place
 from modules.gallery import saving
-from modules.gallery.saving import PictureStore, SavingRules, encode_png, unfinished
+from modules.gallery.saving import PictureStore, SavingRules, encode_png, file_stem, unfinished
 
 DAY = date(2026, 1, 31)
 
@@ -133,3 +133,47 @@ def test_two_processes_neither_leave_gaps_nor_overwrite(tmp_path: Path) -> None:
     names = sorted(path.name for path in tmp_path.rglob("*.png"))
     assert [int(name.split("-")[0]) for name in names] == list(range(20))
     assert sorted(name.split("-")[1] for name in names) == ["5.png"] * 10 + ["6.png"] * 10
+
+
+def test_a_place_of_its_own_goes_before_folders_days_and_numbers(tmp_path: Path) -> None:
+    rules = SavingRules(folder_per_day=True)
+    for kept in (True, False):
+        below = store(tmp_path, rules).save(picture(), kept, no_claim, Place("mine/here"))
+        assert below.parent == tmp_path / "mine" / "here"
+    elsewhere = tmp_path / "elsewhere"
+    path = store(tmp_path / "outputs", rules).save(picture(), True, no_claim, Place(str(elsewhere), "kitten"))
+    assert path == elsewhere / "kitten.png"
+
+
+def test_a_name_that_is_taken_gets_a_number_and_nothing_is_overwritten(tmp_path: Path) -> None:
+    (tmp_path / "kitten.png").write_bytes(b"the user's own")
+    place = Place(str(tmp_path), "kitten")
+    names = [store(tmp_path).save(picture(), True, no_claim, place).name for _ in range(2)]
+    assert names == ["kitten-1.png", "kitten-2.png"]
+    assert (tmp_path / "kitten.png").read_bytes() == b"the user's own"
+
+
+@pytest.mark.parametrize(
+    ("name", "stem"),
+    [
+        ("kitten", "kitten"),
+        ("größer 木", "größer 木"),
+        ("../../etc/passwd", "_.._etc_passwd"),
+        ("a\\b:c\0d\n", "a_b_c_d_"),
+        (".hidden. ", "hidden"),
+        ("", "_"),
+        ("..", "_"),
+        ("nul", "_nul"),
+        ("COM1.backup", "_COM1.backup"),
+        ("a\udc80", "a_"),
+    ],
+)
+def test_any_name_becomes_one_that_every_system_takes(name: str, stem: str) -> None:
+    assert file_stem(name) == stem
+    assert file_stem(stem) == stem
+
+
+def test_a_long_name_is_cut_so_that_it_can_be_written(tmp_path: Path) -> None:
+    place = Place(str(tmp_path), "木" * 300)
+    paths = [store(tmp_path).save(picture(), True, no_claim, place) for _ in range(2)]
+    assert all(path.is_file() and path.name.startswith("木木") for path in paths)

@@ -15,6 +15,7 @@ from modules.imaging.fitting import (
     fitted,
     flattened,
 )
+from modules.imaging.resize import PIXEL_UPSCALERS
 
 
 def halves(width: int, height: int) -> Image.Image:
@@ -74,3 +75,19 @@ def test_transparent_pixels_take_the_background_s_colour(mode: str) -> None:
 def test_a_picture_without_transparency_is_only_converted() -> None:
     assert flattened(Image.new("CMYK", (2, 2), (0, 0, 0, 0)), "#000000").getpixel((0, 0)) == (255, 255, 255)
     assert flattened(Image.new("L", (2, 2), 7), "#ffffff").getpixel((0, 0)) == (7, 7, 7)
+
+
+@pytest.mark.parametrize("mode", range(len(RESIZE_MODES)))
+@pytest.mark.parametrize("upscaler", PIXEL_UPSCALERS)
+@pytest.mark.parametrize("size", [(40_000, 1), (1, 40_000), (1, 1)])
+def test_a_line_of_40000_pixels_takes_no_gigabytes(mode: int, upscaler: str, size: tuple[int, int]) -> None:
+    picture = Image.new("RGB", size, "red")
+    picture.putpixel((size[0] // 2, size[1] // 2), (0, 0, 255))
+    assert fitted(picture, 512, 512, mode, upscaler).size == (512, 512)
+
+
+def test_only_extreme_pictures_are_cut_before_they_are_enlarged() -> None:
+    picture = halves(300, 40)
+    assert fitted(picture, 512, 512, CROP_AND_RESIZE).tobytes() == fitted(
+        picture.resize((3840, 512), Image.Resampling.LANCZOS).crop((1664, 0, 2176, 512)), 512, 512, JUST_RESIZE
+    ).tobytes()

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from modules.imaging.masks import blurred, doubled, filled, mask_of, overlay_of, region_around, with_aspect
+from modules.imaging.masks import blurred, doubled, filled, mask_of, region_around, with_aspect
+from modules.imaging.overlays import overlay_of
 
 
 def square(size: tuple[int, int], box: tuple[int, int, int, int]) -> Image.Image:

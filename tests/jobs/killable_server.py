@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from modules.core.request import GenerationRequest
+from modules.core.result import Place
 from modules.gallery import saving
 from modules.gallery.saving import PictureStore
+from modules.jobs.model import Part
 from modules.jobs.queue import JobQueue, open_queue
 from modules.jobs.store import JobStore
 from tests.fakes import FakeEngine, wait_until
@@ -30,6 +32,11 @@ REQUESTS = (
     {"prompt": "a red apple", "seed": 11, "batch_count": 2, "batch_size": 2},
     {"prompt": "two pizzas", "seed": 2**63 - 1, "batch_count": 2},
 )
+PARTS = (
+    ({"prompt": "one pear", "seed": 31, "batch_count": 2}, Place("", "pear")),
+    ({"prompt": "one plum", "seed": 41, "batch_size": 2}, Place("txt2img-images/plums", "plum")),
+)
+"""The requests of a third job."""
 
 
 def open_fixed_queue(outputs: Path) -> JobQueue:
@@ -50,7 +57,13 @@ def work_off(queue: JobQueue) -> None:
 def submit_all(queue: JobQueue) -> None:
     """Queue the same jobs every time."""
     for request in REQUESTS:
-        queue.submit(GenerationRequest.checked({"steps": 2, "width": 64, "height": 64} | request))
+        queue.submit(small(request))
+    queue.submit_parts([Part(small(request), place) for request, place in PARTS])
+
+
+def small(values: dict[str, Any]) -> GenerationRequest:
+    """Return a request that is quickly done."""
+    return GenerationRequest.checked({"steps": 2, "width": 64, "height": 64} | values)
 
 
 def kill_at(moment: str, number: int) -> None:

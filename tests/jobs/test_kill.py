@@ -10,6 +10,13 @@ import pytest
 from modules.jobs.model import JobState
 from tests.jobs.killable_server import MOMENTS, open_fixed_queue, serve_until_killed, submit_all, work_off
 
+LATER_MOMENTS = (
+    ("between rename and saved", 4), ("between writing and rename", 6),
+    # In the job of several parts: in its first part, between its parts, and within a batch of its second.
+    ("between claim and writing", 7), ("after saved", 8), ("between rename and saved", 9),
+    ("before the end is written", 3),
+)  # fmt: skip
+
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="SIGKILL is not a thing of Windows")
 
 
@@ -28,7 +35,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
 
 @pytest.mark.parametrize(
     ("moment", "number"),
-    [*((moment, 1) for moment in MOMENTS), ("between rename and saved", 4), ("between writing and rename", 6)],
+    [*((moment, 1) for moment in MOMENTS), *LATER_MOMENTS],
 )
 def test_a_killed_server_goes_on_byte_for_byte(
     moment: str, number: int, undisturbed: dict[str, bytes], tmp_path: Path
@@ -49,7 +56,7 @@ def test_a_killed_server_goes_on_byte_for_byte(
     reopened = open_fixed_queue(tmp_path)
     ended = reopened.ended(10)
     reopened.close()
-    assert [job.state for job in ended] == [JobState.FINISHED] * 2
+    assert [job.state for job in ended] == [JobState.FINISHED] * 3
     assert sorted(image.path.name for job in ended for image in job.images) == sorted(
         Path(name).name for name in undisturbed
     )
@@ -63,4 +70,8 @@ def test_the_undisturbed_run_is_what_it_should_be(undisturbed: dict[str, bytes])
         "00003-14.png",
         "00004-9223372036854775807.png",
         "00005-9223372036854775808.png",
+        "pear-1.png",
+        "pear.png",
+        "plum-1.png",
+        "plum.png",
     ]

@@ -12,7 +12,7 @@ from PIL import Image
 from modules.core.errors import StorageFailed
 from modules.core.result import GeneratedImage
 from modules.jobs.migrations import MIGRATIONS, migrate
-from modules.jobs.model import JobState
+from modules.jobs.model import JobState, Part
 from modules.jobs.store import JobStore
 from tests.jobs.conftest import small
 
@@ -58,7 +58,7 @@ def test_a_database_of_a_newer_version_is_left_alone(tmp_path: Path) -> None:
 
 def test_jobs_are_there_after_reopening(tmp_path: Path) -> None:
     first = JobStore(tmp_path / "jobs.sqlite", tmp_path)
-    job = first.add(small(seed=2**63 - 1), owner="ann")
+    job = first.add([Part(small(seed=2**63 - 1))], owner="ann")
     first.close()
     second = JobStore(tmp_path / "jobs.sqlite", tmp_path)
     assert second.get(job.id) == job
@@ -69,7 +69,7 @@ def test_jobs_are_there_after_reopening(tmp_path: Path) -> None:
 def test_a_claim_counts_only_with_its_file_and_hash(
     content: bytes | None, kept: bool, store: JobStore, tmp_path: Path
 ) -> None:
-    job = store.add(small())
+    job = store.add([Part(small())])
     store.claim_next()
     path = tmp_path / "00000-7.png"
     store.claim_picture(job.id, PICTURE, path, hashlib.sha256(b"the file").hexdigest())
@@ -84,14 +84,14 @@ def test_a_claim_counts_only_with_its_file_and_hash(
 
 
 def test_a_recovered_job_goes_before_those_that_waited(store: JobStore) -> None:
-    interrupted, waiting = store.add(small()), store.add(small())
+    interrupted, waiting = store.add([Part(small())]), store.add([Part(small())])
     store.claim_next()
     store.recover(lambda _: None)
     assert [job.id for job in store.waiting()] == [interrupted.id, waiting.id]
 
 
 def test_every_job_is_claimed_once_by_many_threads(store: JobStore) -> None:
-    jobs = [store.add(small(seed=seed)) for seed in range(30)]
+    jobs = [store.add([Part(small(seed=seed))]) for seed in range(30)]
     claimed: list[str] = []
 
     def claim() -> None:
@@ -110,7 +110,7 @@ def test_pictures_are_found_after_the_outputs_folder_was_moved(tmp_path: Path) -
     before, after = tmp_path / "before", tmp_path / "after"
     before.mkdir()
     store = JobStore(before / "jobs.sqlite", before)
-    job = store.add(small())
+    job = store.add([Part(small())])
     store.claim_picture(job.id, PICTURE, before / "day" / "00000-7.png", "0" * 64)
     store.confirm_picture(job.id, 0)
     store.close()

@@ -7,29 +7,35 @@ import pytest
 
 from modules.core.parameter import LARGEST_SEED
 from modules.core.parameters import LONGEST_PROMPT, PARAMETERS
-from modules.core.picture_parameters import PICTURE_PARAMETERS
 from modules.prompts.styles import Style
 from modules.web.checkpoints import CheckpointChooser
 from modules.web.forms import (
-    PARAMETER_FIELDS,
-    SPECIAL_FIELDS,
-    TXT2IMG_FIELDS,
+    IMG2IMG,
+    PAGE_FIELDS,
+    PAGE_PARAMETERS,
+    TEXT_LISTS,
+    TXT2IMG,
     describe_fields,
     describe_overrides,
     element_id,
 )
-from modules.web.pages.txt2img import submit_form
+from modules.web.pages.generation import submit_form
 from tests.web.site import Site
 
 NOT_ON_THE_FORM = {
     "checkpoint": "the selector on top of the page",
     "firstpass_image": "the button that runs the hires pass over a finished picture sets it",
     "disable_networks": "A1111 has it in the API alone",
-    **{
-        parameter.name: "img2img, which the API alone has until its page is there"
-        for parameter in PICTURE_PARAMETERS if parameter.option is None
-    },
+    "init_image": "the canvas", "mask_image": "the canvas",
+    "mask_round": "A1111 has it in the API alone",
     **{name: "the Settings tab" for name, parameter in PARAMETERS.items() if parameter.option is not None},
+}
+A1111_IMG2IMG_IDS = {
+    "prompt": "img2img_prompt", "denoising_strength": "img2img_denoising_strength", "resize_mode": "resize_mode",
+    "image_cfg_scale": "img2img_image_cfg_scale", "mask_blur_x": "img2img_mask_blur",
+    "mask_alpha": "img2img_mask_alpha", "mask_mode": "img2img_mask_mode", "masked_content": "img2img_inpainting_fill",
+    "inpaint_area": "img2img_inpaint_full_res", "masked_padding": "img2img_inpaint_full_res_padding",
+    "scale_by": "img2img_scale", "width": "img2img_width", "refiner_checkpoint": "img2img_checkpoint",
 }
 A1111_IDS = {
     "prompt": "txt2img_prompt", "negative_prompt": "txt2img_neg_prompt", "sampler": "txt2img_sampling",
@@ -48,10 +54,11 @@ A1111_IDS = {
 GOOD = {"prompt": "a cat", "steps": 2, "width": 64, "height": 64}
 
 
-def values(**changes: object) -> list[object]:
-    """The form's values as Gradio sends them, in the form's order."""
+def values(**changes: object) -> dict[str, object]:
+    """The form's values as the page sends them."""
     given = {"styles": [], "override_settings": [], **GOOD, **changes}
-    return [given[name] if name in given else PARAMETERS[name].default for name in TXT2IMG_FIELDS]
+    usual = {name: PARAMETERS[name].default for name in PAGE_FIELDS[TXT2IMG] if name in PARAMETERS}
+    return {**usual, **given}
 
 
 @pytest.fixture
@@ -60,13 +67,14 @@ def chooser(site: Site) -> CheckpointChooser:
 
 
 def test_every_parameter_has_a_place_on_the_page() -> None:
-    assert set(PARAMETER_FIELDS) | set(NOT_ON_THE_FORM) == set(PARAMETERS)
-    assert not set(PARAMETER_FIELDS) & set(NOT_ON_THE_FORM)
-    assert set(TXT2IMG_FIELDS) - set(PARAMETER_FIELDS) == set(SPECIAL_FIELDS)
+    fields = {*PAGE_FIELDS[TXT2IMG], *PAGE_FIELDS[IMG2IMG]}
+    assert fields - set(TEXT_LISTS) - set(PAGE_PARAMETERS) | set(NOT_ON_THE_FORM) == set(PARAMETERS)
+    assert not fields & set(NOT_ON_THE_FORM)
 
 
 def test_the_elements_have_the_ids_that_users_and_extensions_know() -> None:
-    assert {name: element_id("txt2img", name) for name in TXT2IMG_FIELDS} == A1111_IDS
+    assert {name: element_id(TXT2IMG, name) for name in PAGE_FIELDS[TXT2IMG]} == A1111_IDS
+    assert {name: element_id(IMG2IMG, name) for name in A1111_IMG2IMG_IDS} == A1111_IMG2IMG_IDS
 
 
 @pytest.mark.parametrize(
@@ -130,8 +138,8 @@ def test_styles_and_override_settings_take_effect(site: Site, chooser: Checkpoin
 
 
 def test_the_page_knows_every_field_and_how_each_option_is_overridden() -> None:
-    described = {field["name"]: field for field in describe_fields("txt2img", TXT2IMG_FIELDS)}
-    assert list(described) == list(TXT2IMG_FIELDS)
+    described = {field["name"]: field for field in describe_fields(TXT2IMG)}
+    assert list(described) == list(PAGE_FIELDS[TXT2IMG])
     assert described["subseed"]["default"] == "-1"
     assert described["styles"]["default"] == []
     assert all(field["label"] and field["help"] for field in described.values())

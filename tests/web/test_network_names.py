@@ -14,7 +14,7 @@ from modules.library.catalog import CheckpointCatalog
 from modules.library.files import ModelFiles
 from modules.library.hashing import HashCache
 from modules.library.network_files import EMBEDDING_ENDINGS, LORA_ENDINGS, NetworkFolder
-from modules.web.forms import TXT2IMG_FIELDS
+from modules.web.forms import PASTED_FIELDS
 from modules.web.network_names import with_present_names
 from modules.web.pasting import Paster
 from modules.web.sdapi_lists import embeddings, hypernetworks
@@ -99,7 +99,7 @@ def test_old_keys_become_tags(files: ModelFiles, pairs: dict[str, str], added: s
 
 def test_pasting_takes_old_keys_over_without_a_note(site: Site) -> None:
     line = f"{LINE}, Hypernet: anime, Hypernet strength: 0.5, AddNet Enabled: True"
-    pasted = Paster(site.services).paste_infotext(parse_infotext(f"a cat\n{line}"), TXT2IMG_FIELDS)
+    pasted = Paster(site.services).paste_infotext(parse_infotext(f"a cat\n{line}"), PASTED_FIELDS)
     assert pasted.fields["prompt"] == "a cat<hypernet:anime:0.5>"
     assert not any("Hypernet" in note or "AddNet" in note for note in pasted.notes)
 

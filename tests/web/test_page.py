@@ -8,9 +8,10 @@ import pytest
 from starlette.testclient import TestClient
 
 from modules.web.asset_server import AssetServer
+from modules.web.forms import PAGE_FIELDS
 from modules.web.page_head import STYLES
 from modules.web.server import ASSETS, GRADIO_ASSETS, assets_address
-from tests.web.test_forms import A1111_IDS
+from tests.web.test_forms import A1111_IDS, A1111_IMG2IMG_IDS
 
 IDS = {
     "quicksettings", "setting_sd_model_checkpoint", "refresh_sd_model_checkpoint", "easel_status",
@@ -24,6 +25,10 @@ IDS = {
     "txt2img_hr", "txt2img_hr_more", "txt2img_hr_own", "txtimg_hr_finalres", "txt2img_enable",
     "txt2img_enable-checkbox", "txt2img_subseed_show", "txt2img_seed_extras", "txt2img_random_subseed",
     "txt2img_reuse_subseed", "txt2img_override_settings_row", "image_buttons_txt2img", *A1111_IDS.values(),
+    "tab_img2img", "img2img_source", "inpaint_controls", "img2img_mask_blur_more", "img2img_mask_blur_own",
+    "img2img_tabs_resize", "img2img_tab_resize_to", "img2img_tab_resize_by", "img2img_scale_resolution_preview",
+    "img2img_detect_image_size", "img2img_settings", "img2img_gallery", "img2img_fill", "img2img_remember",
+    "img2img_generate", "img2img_res_switch_btn", *A1111_IMG2IMG_IDS.values(),
 }
 
 
@@ -52,6 +57,8 @@ def test_labels_are_those_that_users_know(config: dict[str, Any]) -> None:
         "Upscaler", "Hires steps", "Denoising strength", "Upscale by", "Resize width to", "Resize height to",
         "Hires checkpoint", "Hires sampling method", "Hires schedule type", "Hires prompt", "Hires negative prompt",
         "Refiner checkpoint", "Switch at", "Styles", "Override settings", "PNG Info",
+        "img2img", "Resize mode", "Mask blur", "Mask transparency", "Mask mode", "Masked content", "Inpaint area",
+        "Only masked padding, pixels", "Scale", "Image CFG Scale",
     }
 
 
@@ -99,7 +106,8 @@ def test_our_scripts_come_before_gradios(html: str) -> None:
 def test_facts_cannot_end_their_script(html: str) -> None:
     facts = html.split('id="easel-facts">')[1].split("</script>")[0]
     assert "<" not in facts
-    assert [field["name"] for field in json.loads(facts)["fields"]] == list(A1111_IDS)
+    described = json.loads(facts)["fields"]
+    assert {tab: tuple(field["name"] for field in fields) for tab, fields in described.items()} == PAGE_FIELDS
 
 
 def test_the_page_is_never_kept_and_its_files_always_are(client: TestClient) -> None:

@@ -12,7 +12,7 @@ from modules.imaging.parsing import parse_infotext
 from modules.jobs.model import Purpose
 from modules.prompts.styles import Style
 from modules.web.checkpoints import CheckpointChooser
-from modules.web.forms import TXT2IMG_FIELDS
+from modules.web.forms import PASTED_FIELDS
 from modules.web.pasting import Pasted, Paster
 from modules.web.requests import RequestMaker, override_pair, read_overrides
 from tests.web.site import Site
@@ -174,7 +174,7 @@ def test_pictures_of_the_page_are_kept_unless_the_option_says_otherwise(
 
 
 def test_every_field_of_the_page_can_be_pasted() -> None:
-    assert set(TXT2IMG_FIELDS) & set(PARAMETERS) <= set(FIELDS) | {"batch_count", "batch_size"}
+    assert set(PASTED_FIELDS) & set(PARAMETERS) <= set(FIELDS) | {"batch_count", "batch_size"}
 
 
 def test_nothing_breaks_a_paste(paster: Paster) -> None:

@@ -6,7 +6,11 @@ import pytest
 from PIL import Image
 from starlette.testclient import TestClient
 
+from modules.core.request import GenerationRequest
+from modules.core.result import Place
+from modules.jobs.model import JobState, Part
 from modules.web.pictures import find_picture
+from tests.fakes import wait_until
 from tests.web.site import Site
 
 HIDDEN = [
@@ -68,6 +72,22 @@ def test_nothing_else_is_served_by_either_address(client: TestClient, outputs: P
 def test_an_absolute_path_outside_is_not_served(client: TestClient, outputs: Path) -> None:
     assert client.get(f"/easel/image/{outputs.parent / 'secret.png'}").status_code == 404
     assert client.get(f"/gradio_api/file={outputs.parent / 'secret.png'}").status_code == 404
+
+
+def test_a_picture_that_was_saved_elsewhere_is_served_by_its_job_alone(
+    client: TestClient, site: Site, tmp_path: Path
+) -> None:
+    request = GenerationRequest.checked({"steps": 2, "width": 64, "height": 64, "seed": 3})
+    job = site.jobs.submit_parts([Part(request, Place(str(tmp_path / "elsewhere"), "kitten"))])
+    wait_until(lambda: site.jobs.get(job.id).state is JobState.FINISHED)
+    url = site.jobs.job_message(site.jobs.get(job.id))["images"][0]["url"]
+    answer = client.get(url)
+    assert (answer.status_code, answer.headers["content-type"]) == (200, "image/png")
+    assert answer.content == (tmp_path / "elsewhere" / "kitten.png").read_bytes()
+    for other in (f"{job.id}/1", f"{job.id}/-1", "none/0", f"{'x' * 101}/0"):
+        assert client.get(f"/easel/job-image/{other}").status_code == 404
+    (tmp_path / "elsewhere" / "kitten.png").unlink()
+    assert client.get(url).status_code == 404
 
 
 def test_a_preview_that_is_gone_is_no_error(client: TestClient) -> None:

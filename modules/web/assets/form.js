@@ -1,30 +1,30 @@
 /**
- * The txt2img form: kept in the browser's storage field by field, put back after a reload, and filled from a job.
+ * A generation tab's form: kept in the browser's storage field by field, put back after a reload, and filled from a job.
  * Gradio hands over the values of all fields in the order of `fields` and takes them back in the same order.
  * @typedef {{name: string, element: string, label: string, help: string, default: any}} Field
  */
 import { debounce, press, whenPresent } from "./dom.js";
 
-const KEY = "easel.form.";
-const SIZE_TOUCHED = KEY + "size_touched";
 const SIZES = ["width", "height"];
 const SEEDS = ["seed", "subseed"];
 /** What a user can do to a field; Gradio takes the new value over a moment later. */
 const TOUCHES = ["input", "change", "click", "pointerup", "keyup", "focusout"];
 /** What Gradio takes for "leave this component alone". */
 const UNCHANGED = { __type__: "update" };
-const PLACES = "#txt2img_toprow, #txt2img_settings";
 const PAUSE_MS = 40;
 /** Until a slow machine has surely taken over what a button changed. */
 const LONG_PAUSE_MS = 500;
 
 export class Form extends EventTarget {
   /**
-   * @param {Field[]} fields @param {number} nativeSize side in pixels that the current checkpoint is made for
+   * @param {string} page @param {Field[]} fields @param {number} nativeSize side in pixels that the current checkpoint is made for
    * @param {import("./folds.js").Folds} folds which fields are switched off
    */
-  constructor(fields, nativeSize, folds) {
+  constructor(page, fields, nativeSize, folds) {
     super();
+    this.page = page;
+    this.key = page === "txt2img" ? "easel.form." : `easel.form.${page}.`;
+    this.sizeTouchedKey = this.key + "size_touched";
     this.fields = fields;
     this.nativeSize = nativeSize;
     this.folds = folds;
@@ -33,8 +33,10 @@ export class Form extends EventTarget {
     /** @type {Record<string, any>} */
     this.pending = {};
     this.restored = false;
-    /** The values that Generate sends, as JSON. */
-    this.collected = "[]";
+    /** The values that Generate sends, as JSON; empty when they could not be had. */
+    this.collected = "";
+    /** @type {(values: Record<string, any>) => Promise<Record<string, any> | null>} what is sent besides the fields, null: nothing is sent */
+    this.more = async () => ({});
     /** @type {Promise<void>} fulfilled once Gradio's events work: a click before that is lost */
     this.ready = new Promise((resolve) => (this.resolveReady = resolve));
   }
@@ -43,19 +45,21 @@ export class Form extends EventTarget {
     for (const field of this.fields) {
       whenPresent(`#${field.element}`, (element) => (element.title = field.help));
     }
-    const asks = [PAUSE_MS, LONG_PAUSE_MS].map((pause) => debounce(() => this.restored && press("txt2img_remember"), pause));
+    const asks = [PAUSE_MS, LONG_PAUSE_MS].map((pause) => debounce(() => this.restored && press(`${this.page}_remember`), pause));
+    const places = `#${this.page}_toprow, #${this.page}_settings`;
     for (const type of TOUCHES) {
       document.addEventListener(type, (event) => {
-        if (event.target instanceof Element && event.target.closest(PLACES)) asks.forEach((ask) => ask());
+        if (event.target instanceof Element && event.target.closest(places)) asks.forEach((ask) => ask());
       }, true);
     }
     this.folds.addEventListener("change", () => this.dispatchEvent(new Event("change")));
     const sizes = this.fields.filter((field) => SIZES.includes(field.name)).map((field) => `#${field.element}`);
-    const places = [...sizes, "#txt2img_res_switch_btn"].join(",");
+    const swap = `${this.page}_res_switch_btn`;
+    const sized = [...sizes, `#${swap}`].join(",");
     for (const type of ["input", "click"]) {
       document.addEventListener(type, (event) => {
-        const inside = event.target instanceof Element && event.target.closest(places);
-        if (inside && (type === "input" || inside.id === "txt2img_res_switch_btn")) this.#touchSize();
+        const inside = event.target instanceof Element && event.target.closest(sized);
+        if (inside && (type === "input" || inside.id === swap)) this.#touchSize();
       }, true);
     }
   }
@@ -84,26 +88,31 @@ export class Form extends EventTarget {
   }
 
   /** Called by Gradio when Generate is pressed: what is switched off is sent as if untouched. @param {any[]} values */
-  collect(values) {
-    const held = Object.fromEntries(this.fields.map((field, place) => [field.name, values[place]]));
-    const silent = this.folds.silenced(held);
-    this.collected = JSON.stringify(values.map((value, place) =>
-      (silent.has(this.fields[place].name) ? this.fields[place].default : value)));
+  async collect(values) {
+    this.collected = "";
+    const held = this.#spoken(Object.fromEntries(this.fields.map((field, place) => [field.name, values[place]])));
+    const more = await this.more(held);
+    if (more) this.collected = JSON.stringify({ ...held, ...more });
   }
 
   /** Return the values as our routes take them. @param {boolean} [hires] with the hires values though hires is off */
   requestValues(hires = false) {
-    const silent = this.folds.silenced(hires ? { ...this.values, enable_hr: true } : this.values);
-    return Object.fromEntries(this.fields.map((field) =>
-      [field.name, silent.has(field.name) ? field.default : this.values[field.name]]));
+    return this.#spoken(this.values, hires);
+  }
+
+  /** @param {Record<string, any>} values @param {boolean} [hires] */
+  #spoken(values, hires = false) {
+    const silent = this.folds.silenced(hires ? { ...values, enable_hr: true } : values);
+    return Object.fromEntries(this.fields.map((field) => [field.name, silent.has(field.name) ? field.default : values[field.name]]));
   }
 
   /** Put values into the form. @param {Record<string, any>} values */
   set(values) {
     if (SIZES.some((name) => name in values)) this.#touchSize();
+    if ("mask_blur_x" in values && values.mask_blur_y === values.mask_blur_x) values = { ...values, mask_blur_y: null };
     const changed = Object.entries(values).filter(([name, value]) => {
       const field = this.fields.find((each) => each.name === name);
-      return field && !same(SEEDS.includes(name) ? String(value) : value, field.default);
+      return field && value !== null && !same(SEEDS.includes(name) ? String(value) : value, field.default);
     });
     this.folds.fit(Object.keys(values), changed.map(([name]) => name));
     this.#put(values);
@@ -122,7 +131,7 @@ export class Form extends EventTarget {
     for (const [name, value] of Object.entries(values)) {
       if (names.includes(name)) this.pending[name] = SEEDS.includes(name) ? String(value) : value;
     }
-    press("txt2img_fill");
+    press(`${this.page}_fill`);
   }
 
   /** Keep what has changed; a number box that is empty just now keeps what it held. @param {any[]} values */
@@ -133,8 +142,8 @@ export class Form extends EventTarget {
       this.values[field.name] = value;
       const followsCheckpoint = SIZES.includes(field.name) && !this.#sizeTouched();
       if (followsCheckpoint || value === null || value === undefined) return;
-      if (same(value, field.default)) localStorage.removeItem(KEY + field.name);
-      else localStorage.setItem(KEY + field.name, JSON.stringify(value));
+      if (same(value, field.default)) localStorage.removeItem(this.key + field.name);
+      else localStorage.setItem(this.key + field.name, JSON.stringify(value));
     });
     this.dispatchEvent(new Event("change"));
   }
@@ -142,7 +151,7 @@ export class Form extends EventTarget {
   /** @param {string} name */
   #kept(name) {
     if (SIZES.includes(name) && !this.#sizeTouched()) return this.nativeSize;
-    const text = localStorage.getItem(KEY + name);
+    const text = localStorage.getItem(this.key + name);
     try {
       return text === null ? null : JSON.parse(text);
     } catch {
@@ -151,14 +160,14 @@ export class Form extends EventTarget {
   }
 
   #sizeTouched() {
-    return localStorage.getItem(SIZE_TOUCHED) === "yes";
+    return localStorage.getItem(this.sizeTouchedKey) === "yes";
   }
 
   /** From now on both sizes are the user's own, the one that was not touched too. */
   #touchSize() {
     if (this.#sizeTouched()) return;
-    localStorage.setItem(SIZE_TOUCHED, "yes");
-    for (const name of SIZES) localStorage.setItem(KEY + name, JSON.stringify(this.values[name]));
+    localStorage.setItem(this.sizeTouchedKey, "yes");
+    for (const name of SIZES) localStorage.setItem(this.key + name, JSON.stringify(this.values[name]));
   }
 }
 

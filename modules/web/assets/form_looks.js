@@ -9,15 +9,16 @@ export class FormLooks {
 
   start() {
     this.form.addEventListener("change", () => this.#show());
-    for (const place of ["#txtimg_hr_finalres", "#txt2img_override_settings_row", "#txt2img_hr_scale"]) {
+    for (const place of ["#txtimg_hr_finalres", `#${this.form.page}_override_settings_row`, "#txt2img_hr_scale"]) {
       whenPresent(place, () => this.#show());
     }
   }
 
   #show() {
     const { values } = this.form;
-    const row = document.getElementById("txt2img_override_settings_row");
+    const row = document.getElementById(`${this.form.page}_override_settings_row`);
     row?.toggleAttribute("data-easel-filled", values.override_settings?.length > 0);
+    if (this.form.page !== "txt2img") return;
     const byResize = values.hr_resize_x > 0 || values.hr_resize_y > 0;
     document.getElementById("txt2img_hr_scale")?.toggleAttribute("data-easel-idle", byResize);
     const label = document.getElementById("txtimg_hr_finalres");

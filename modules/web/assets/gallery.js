@@ -1,17 +1,18 @@
 /** The gallery's pictures, the infotext of the selected one, and its seed. */
 import { copyText, h, press, whenPresent } from "./dom.js";
 
-const GALLERY = "#txt2img_gallery";
 const CHECK_MS = 1500;
 const MOST_CHECKS = 5;
 
 export class Gallery extends EventTarget {
   /**
-   * @param {import("./live.js").Live} live @param {import("./messages.js").Messages} messages
+   * @param {string} page @param {import("./live.js").Live} live @param {import("./messages.js").Messages} messages
    * @param {Promise<void>} ready when Gradio's events work
    */
-  constructor(live, messages, ready) {
+  constructor(page, live, messages, ready) {
     super();
+    this.page = page;
+    this.place = `#${page}_gallery`;
     this.live = live;
     this.messages = messages;
     this.ready = ready;
@@ -24,8 +25,8 @@ export class Gallery extends EventTarget {
 
   start() {
     this.live.on("change", () => this.#follow());
-    whenPresent("#html_info_txt2img", (root) => root.replaceChildren(this.info));
-    whenPresent(GALLERY, (root) => {
+    whenPresent(`#html_info_${this.page}`, (root) => root.replaceChildren(this.info));
+    whenPresent(this.place, (root) => {
       new MutationObserver(() => {
         keepFocus(root);
         this.#showInfo();
@@ -57,10 +58,10 @@ export class Gallery extends EventTarget {
   /** Have Gradio fetch the pictures, and again should they not have come. @param {number} [checks] */
   async #refresh(checks = MOST_CHECKS) {
     await this.ready;
-    press("txt2img_gallery_refresh");
+    press(`${this.page}_gallery_refresh`);
     const job = this.job;
     setTimeout(() => {
-      const shown = document.querySelectorAll(`${GALLERY} .grid-wrap .thumbnail-item`).length;
+      const shown = document.querySelectorAll(`${this.place} .grid-wrap .thumbnail-item`).length;
       if (checks > 0 && job === this.job && shown !== job?.images.length) this.#refresh(checks - 1);
     }, CHECK_MS);
   }
@@ -69,7 +70,7 @@ export class Gallery extends EventTarget {
 
   /** @returns {number} the place of the selected picture, from 0 */
   selected() {
-    const thumbnails = [...document.querySelectorAll(`${GALLERY} .thumbnails .thumbnail-small`)];
+    const thumbnails = [...document.querySelectorAll(`${this.place} .thumbnails .thumbnail-small`)];
     return Math.max(0, thumbnails.findIndex((thumbnail) => thumbnail.classList.contains("selected")));
   }
 
@@ -99,7 +100,7 @@ export class Gallery extends EventTarget {
   }
 
   #follow() {
-    const job = this.live.job;
+    const job = this.live.shown[this.page];
     if (job && (job.images.length || (job.id === this.job?.id))) this.show(job);
   }
 

@@ -3,7 +3,6 @@ import { Refused, post } from "./api.js";
 import { debounce, h, whenPresent } from "./dom.js";
 import { showInspection } from "./inspector_view.js";
 
-const KEY = "easel.inspector";
 const PAUSE_MS = 300;
 const STARTING_MS = 1500;
 
@@ -11,18 +10,19 @@ export class Inspector {
   /** @param {import("./form.js").Form} form */
   constructor(form) {
     this.form = form;
+    this.key = form.page === "txt2img" ? "easel.inspector" : `easel.inspector.${form.page}`;
     this.asked = "";
     this.content = h("div", { class: "easel-inspector-content", "aria-live": "off" });
-    this.box = /** @type {HTMLDetailsElement} */ (h("details", { class: "easel-inspector", open: localStorage.getItem(KEY) === "open" },
+    this.box = /** @type {HTMLDetailsElement} */ (h("details", { class: "easel-inspector", open: localStorage.getItem(this.key) === "open" },
       h("summary", {}, "Prompt inspector"), this.content));
   }
 
   start() {
-    whenPresent("#txt2img_inspector", (place) => place.replaceChildren(this.box));
+    whenPresent(`#${this.form.page}_inspector`, (place) => place.replaceChildren(this.box));
     const inspect = debounce(() => this.#inspect(), PAUSE_MS);
     this.form.addEventListener("change", inspect);
     this.box.addEventListener("toggle", () => {
-      localStorage.setItem(KEY, this.box.open ? "open" : "closed");
+      localStorage.setItem(this.key, this.box.open ? "open" : "closed");
       this.#inspect();
     });
   }

@@ -25,8 +25,7 @@ export class Lightbox {
     );
   }
 
-  /** @param {import("./gallery.js").Gallery} gallery */
-  start(gallery) {
+  start() {
     document.body.append(this.dialog);
     this.dialog.addEventListener("click", (event) => {
       if (event.target === this.dialog || event.target === this.picture) this.dialog.close();
@@ -37,9 +36,13 @@ export class Lightbox {
       if (event.key === "s") this.save.click();
     });
     // Before Gradio's own handler, which would go back to the grid.
+  }
+
+  /** Open the selected picture of a gallery on a click. @param {import("./gallery.js").Gallery} gallery */
+  follow(gallery) {
     document.addEventListener("click", (event) => {
       const target = event.target instanceof Element ? event.target : null;
-      if (!target?.closest("#txt2img_gallery .preview .media-button") || !gallery.job) return;
+      if (!target?.closest(`${gallery.place} .preview .media-button`) || !gallery.job) return;
       event.preventDefault();
       event.stopPropagation();
       this.open(gallery.job.images, gallery.selected(), gallery.job.id);

@@ -7,6 +7,11 @@
  *   batch_size: number, seconds_left: number | null, preview: string | null, stage: string}} Progress
  */
 
+/** The tab whose job it is. @param {Job} job */
+export function pageOf(job) {
+  return job.request.init_image ? "img2img" : "txt2img";
+}
+
 const RECONNECT_MS = 1000;
 /** The server speaks at least every 5 s; after so long a silence the connection is dead without saying so. */
 const SILENCE_MS = 13_000;
@@ -19,6 +24,8 @@ export class Live extends EventTarget {
     this.model = { title: "", state: "none", fraction: 0, stage: "" };
     /** @type {Job | null} the page's running job, else the last one with something to show; never one that was handed over */
     this.job = null;
+    /** @type {Record<string, Job | null>} by page: its running job, else its last one */
+    this.shown = { txt2img: null, img2img: null };
     /** @type {Progress | null} */
     this.progress = null;
     /** @type {{waiting: string[], running: string | null, paused: boolean, reason: string}} */
@@ -108,6 +115,7 @@ export class Live extends EventTarget {
     this.engine = snapshot.engine;
     this.model = snapshot.model;
     this.job = snapshot.job && !handedOver(snapshot.job) ? snapshot.job : null;
+    for (const job of [...snapshot.last, this.job]) if (job) this.shown[pageOf(job)] = job;
     this.progress = snapshot.progress;
     this.tasks = snapshot.tasks;
     this.queue = { ...snapshot.queue, waiting: snapshot.queue.waiting.map((/** @type {Job} */ job) => job.id) };
@@ -117,6 +125,8 @@ export class Live extends EventTarget {
   /** @param {Job} job */
   #takeJob(job) {
     if (!handedOver(job) && (job.state === "running" || job.id === this.job?.id)) this.job = job;
+    const page = pageOf(job);
+    if (!handedOver(job) && (job.state === "running" || job.id === this.shown[page]?.id)) this.shown[page] = job;
     if (this.progress?.job === job.id && job.state !== "running") this.progress = null;
   }
 }

@@ -40,17 +40,12 @@ export class Paster {
       return;
     }
     try {
-      const info = await this.read(file);
+      const info = await readPicture(file);
       if (info.pasted) this.apply(info.pasted, info.unmapped);
       else this.messages.note("There are no generation parameters in this picture.", "error");
     } catch (error) {
       this.messages.failure(error);
     }
-  }
-
-  /** Ask what a picture's file says of it. @param {File | Blob} file @returns {Promise<PictureInfo>} */
-  read(file) {
-    return postFile("/easel/png-info", file);
   }
 
   /** Put what was read on the form, and say so. @param {Pasted} pasted @param {string[]} [unmapped] */
@@ -59,7 +54,7 @@ export class Paster {
     if (pasted.styles !== null) values.styles = pasted.styles;
     this.form.set(values);
     const lost = [...new Set([...pasted.notes, ...unmapped])];
-    this.messages.note(summary(pasted), "info", lost);
+    this.messages.note(summary(pasted, this.form.page === "txt2img"), "info", lost);
   }
 
   /** Leave out the override that asks for the checkpoint that is chosen anyway. @param {Pasted} pasted */
@@ -69,18 +64,23 @@ export class Paster {
   }
 }
 
-/** @param {Pasted} pasted */
-function summary({ fields, styles, override_settings }) {
+/** @param {Pasted} pasted @param {boolean} hires whether the form has Hires. fix */
+function summary({ fields, styles, override_settings }, hires) {
   const names = Object.keys(fields);
   if (names.every((name) => name === "prompt" || name === "negative_prompt")) {
     return names.length > 1 ? "Pasted the prompt and the negative prompt." : "Pasted the prompt.";
   }
   const more = ["the prompt and its settings"];
-  if (fields.enable_hr) more.push("Hires. fix");
+  if (hires && fields.enable_hr) more.push("Hires. fix");
   if (fields.refiner_checkpoint && fields.refiner_checkpoint !== "None") more.push("the refiner");
   if (styles?.length) more.push(styles.length === 1 ? "1 style" : `${styles.length} styles`);
   if (override_settings.length) more.push(override_settings.length === 1 ? "1 override setting" : `${override_settings.length} override settings`);
   return `Pasted ${more.length > 1 ? `${more.slice(0, -1).join(", ")} and ${more[more.length - 1]}` : more[0]}.`;
+}
+
+/** Ask what a picture's file says of it. @param {File | Blob} file @returns {Promise<PictureInfo>} */
+export function readPicture(file) {
+  return postFile("/easel/png-info", file);
 }
 
 /** Fetch a picture of ours by its address. @param {string} address */

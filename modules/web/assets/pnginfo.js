@@ -1,17 +1,20 @@
 /** The PNG Info tab: what a picture's file says of how it was made, and what to do with that. */
 import { Refused } from "./api.js";
 import { copyText, h, openTab, whenPresent } from "./dom.js";
-import { fetchPicture, ourAddress } from "./paster.js";
+import { fetchPicture, ourAddress, readPicture } from "./paster.js";
 
 export class PictureInfoView {
   /**
-   * @param {import("./paster.js").Paster} paster @param {import("./messages.js").Messages} messages
-   * @param {import("./verify.js").Verification} verification
+   * @param {Record<string, import("./generation_page.js").GenerationPage>} pages @param {import("./messages.js").Messages} messages
+   * @param {import("./verify.js").Verification} verification @param {import("./sending.js").Sending} sending
    */
-  constructor(paster, messages, verification) {
-    this.paster = paster;
+  constructor(pages, messages, verification, sending) {
+    this.pages = pages;
     this.messages = messages;
     this.verification = verification;
+    this.sending = sending;
+    /** @type {File | Blob | null} the picture that is shown */
+    this.file = null;
     this.address = "";
     this.input = /** @type {HTMLInputElement} */ (h("input", { type: "file", accept: "image/*", class: "easel-file" }));
     this.input.addEventListener("change", () => this.#take(this.input.files?.[0]));
@@ -50,13 +53,14 @@ export class PictureInfoView {
   async #take(file) {
     if (!file) return;
     this.input.value = "";
+    this.file = file;
     if (this.address) URL.revokeObjectURL(this.address);
     this.address = URL.createObjectURL(file);
     this.picture.setAttribute("src", this.address);
     this.picture.hidden = false;
     this.result.replaceChildren(h("p", { class: "easel-soft" }, "Reading…"));
     try {
-      this.result.replaceChildren(...this.#show(await this.paster.read(file)));
+      this.result.replaceChildren(...this.#show(await readPicture(file)));
     } catch (error) {
       if (!(error instanceof Refused)) throw error;
       this.picture.hidden = true;
@@ -72,7 +76,7 @@ export class PictureInfoView {
     return [
       h("p", { class: "easel-source" }, info.text === null ? "No generation parameters" : `Made with ${info.source}`,
         h("span", { class: "easel-soft" }, facts)),
-      info.text === null ? null : h("div", { class: "easel-tools" }, ...this.#buttons(info, info.text)),
+      h("div", { class: "easel-tools" }, ...this.#buttons(info)),
       info.text === null ? null : h("div", { id: "pnginfo_generation_info", class: "easel-infotext-text easel-framed" },
         ...info.text.split("\n").map((line) => h("p", {}, line))),
       lost.length ? h("div", { class: "easel-lost" }, h("h3", {}, "What could not be taken over"), h("ul", {}, ...lost.map((line) => h("li", {}, line)))) : null,
@@ -81,18 +85,25 @@ export class PictureInfoView {
     ].filter((node) => node !== null);
   }
 
-  /** @param {import("./paster.js").PictureInfo} info @param {string} text */
-  #buttons(info, text) {
+  /** @param {import("./paster.js").PictureInfo} info */
+  #buttons({ pasted, unmapped, digest, text }) {
     const button = (/** @type {string} */ id, /** @type {string} */ words, /** @type {() => void} */ action, more = "") =>
       h("button", { type: "button", id, class: `easel-button ${more}`, onclick: action }, words);
-    const { pasted } = info;
+    const fill = (/** @type {string} */ page) => pasted && this.pages[page].paster?.apply(pasted, unmapped);
+    const send = (/** @type {string} */ mode) => {
+      if (!this.file) return;
+      fill("img2img");
+      this.sending.take(mode, this.file);
+    };
     return [
       pasted ? button("pnginfo_send_to_txt2img", "Send to txt2img", () => {
-        this.paster.apply(pasted, info.unmapped);
+        fill("txt2img");
         openTab("txt2img");
       }, "easel-primary") : null,
-      pasted ? button("pnginfo_verify", "🔍 Verify", () => this.verification.show({ digest: info.digest })) : null,
-      button("pnginfo_copy", "Copy", async () => {
+      button("pnginfo_send_to_img2img", "Send to img2img", () => send("img2img")),
+      button("pnginfo_send_to_inpaint", "Send to Inpaint", () => send("inpaint")),
+      pasted ? button("pnginfo_verify", "🔍 Verify", () => this.verification.show({ digest })) : null,
+      text === null ? null : button("pnginfo_copy", "Copy", async () => {
         await copyText(text);
         this.messages.note("Infotext copied.");
       }),

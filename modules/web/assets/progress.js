@@ -1,8 +1,6 @@
-/** The running job: progress bar, live preview, tab title, and the buttons Interrupt and Skip. */
-import { post } from "./api.js";
+/** The running job on one generation tab: progress bar, live preview, and the buttons Interrupt and Skip. */
 import { h, openTab, whenPresent } from "./dom.js";
-
-const TITLE = "Easel";
+import { pageOf } from "./live.js";
 
 /** @param {number | null} seconds */
 export function duration(seconds) {
@@ -28,10 +26,11 @@ export function describe(progress) {
 }
 
 export class ProgressView {
-  /** @param {import("./live.js").Live} live @param {import("./messages.js").Messages} messages */
-  constructor(live, messages) {
-    this.live = live;
-    this.messages = messages;
+  /** @param {string} page @param {import("./steering.js").Steering} steering */
+  constructor(page, steering) {
+    this.page = page;
+    this.steering = steering;
+    this.live = steering.live;
     this.bar = h("div", { class: "easel-bar-fill" });
     this.text = h("span", { class: "easel-progress-text" });
     this.percent = h("span", { class: "easel-progress-percent" });
@@ -48,34 +47,16 @@ export class ProgressView {
     /** Whether the user wants the preview over the finished pictures. */
     this.large = false;
     this.finished = 0;
-    /** @type {string | null} the last job of which a failure was told */
-    this.told = null;
-    this.first = true;
-    /** @type {{job: string, what: string} | null} what was asked of the running job */
-    this.asked = null;
   }
 
   start() {
-    whenPresent("#txt2img_progress", (root) => root.replaceChildren(this.box));
-    whenPresent("#txt2img_live_preview", (root) => root.replaceChildren(this.preview));
-    whenPresent("#txt2img_interrupt", (button) => button.addEventListener("click", () => this.steer("interrupt")));
-    whenPresent("#txt2img_skip", (button) => button.addEventListener("click", () => this.steer("skip")));
+    const { page, steering } = this;
+    whenPresent(`#${page}_progress`, (root) => root.replaceChildren(this.box));
+    whenPresent(`#${page}_live_preview`, (root) => root.replaceChildren(this.preview));
+    whenPresent(`#${page}_interrupt`, (button) => button.addEventListener("click", () => steering.steer("interrupt")));
+    whenPresent(`#${page}_skip`, (button) => button.addEventListener("click", () => steering.steer("skip")));
     this.live.on("change", () => this.#show());
-  }
-
-  /** Ask the running job to stop or to skip. @param {"interrupt" | "skip"} what */
-  async steer(what) {
-    const job = this.live.running() ? this.live.job?.id : this.live.queue.running;
-    if (!job) return;
-    this.asked = { job, what };
-    this.#show();
-    try {
-      await post(`/easel/${what}?job=${encodeURIComponent(job)}`);
-    } catch (error) {
-      this.asked = null;
-      this.messages.failure(error);
-    }
-    if (what === "skip") this.asked = null;
+    steering.addEventListener("change", () => this.#show());
   }
 
   #show() {
@@ -83,60 +64,48 @@ export class ProgressView {
     const progress = this.live.shownProgress();
     const running = this.live.running();
     const waiting = this.live.queue.waiting.length;
-    document.documentElement.dataset.job = running ? "running" : "idle";
-    if (!running) this.asked = null;
     this.#showButtons();
-    this.#tellFailure(job);
-    const failed = job?.state === "failed";
+    const failed = job?.state === "failed" && this.#isOurs();
     this.box.hidden = !(running || waiting || failed);
     this.box.dataset.state = running ? "running" : failed ? "failed" : "waiting";
     this.waiting.textContent = waiting ? `${waiting} waiting` : "";
-    const fraction = running && progress ? this.#fraction(progress) : 0;
+    const fraction = this.steering.fraction();
     this.bar.style.transform = `scaleX(${fraction})`;
     this.track.setAttribute("aria-valuenow", String(Math.round(fraction * 100)));
     this.percent.textContent = running ? `${Math.round(fraction * 100)} %` : "";
     this.text.textContent = this.#sentence(running, job, progress);
-    document.title = running ? `[${Math.round(fraction * 100)}%] ${TITLE}` : TITLE;
-    if (running && progress?.preview && progress.preview !== this.preview.getAttribute("src")) {
+    const previewed = running && this.#isOurs();
+    if (previewed && progress?.preview && progress.preview !== this.preview.getAttribute("src")) {
       this.preview.setAttribute("src", progress.preview);
     }
-    // A picture that is finished is shown itself; the next preview is that of the next picture.
-    const finished = running ? job?.images.length ?? 0 : 0;
-    if (!running || (progress && !progress.preview) || finished !== this.finished) this.preview.hidden = true;
+    const finished = previewed ? job?.images.length ?? 0 : 0;
+    if (!previewed || (progress && !progress.preview) || finished !== this.finished) this.preview.hidden = true;
     this.finished = finished;
   }
 
-  /** @param {import("./live.js").Progress} progress */
-  #fraction(progress) {
-    const loading = progress.stage === "loading model" && this.live.model.state === "loading" && progress.fraction === 0;
-    return loading ? this.live.model.fraction : progress.fraction;
+  /** Whether the job that the page follows was made on this tab. */
+  #isOurs() {
+    return this.live.job !== null && pageOf(this.live.job) === this.page;
   }
 
   /** @param {boolean} running @param {any} job @param {import("./live.js").Progress | null} progress */
   #sentence(running, job, progress) {
-    if (running && this.asked?.what === "interrupt") return "Interrupting…";
-    if (running) return progress ? describe(progress) : "Starting…";
-    if (job?.state === "failed") return `Failed: ${job.error}`;
+    const whose = running && !this.#isOurs() ? `${pageOf(job)}: ` : "";
+    if (running && this.steering.asked?.what === "interrupt") return `${whose}Interrupting…`;
+    if (running) return whose + (progress ? describe(progress) : "Starting…");
+    if (job?.state === "failed" && this.#isOurs()) return `Failed: ${job.error}`;
     if (this.live.queue.paused) return `The queue is paused${this.live.queue.reason ? `: ${this.live.queue.reason}` : ""}`;
     if (this.live.queue.running) return "Waiting for another job, see the Queue tab…";
     return this.live.engine.state === "ready" ? "Waiting…" : "The engine is starting…";
   }
 
   #showButtons() {
-    const button = document.getElementById("txt2img_interrupt");
-    if (button) button.toggleAttribute("data-easel-asked", this.asked?.what === "interrupt");
-  }
-
-  /** @param {import("./live.js").Job | null} job */
-  #tellFailure(job) {
-    const failed = job?.state === "failed" ? job.id : null;
-    if (failed && failed !== this.told && !this.first) this.messages.note(`Failed: ${job?.error}`, "error");
-    this.told = failed;
-    this.first = false;
+    const button = document.getElementById(`${this.page}_interrupt`);
+    if (button) button.toggleAttribute("data-easel-asked", this.steering.asked?.what === "interrupt");
   }
 
   #showPreview() {
-    if (!this.live.running()) return;
+    if (!this.live.running() || !this.#isOurs()) return;
     this.preview.hidden = false;
     this.#placePreview();
   }

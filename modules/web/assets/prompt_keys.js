@@ -1,6 +1,6 @@
 /** Keys in the prompts: Ctrl+Up and Ctrl+Down change a weight by 0.1, that of a network by 0.05, Alt+Left and Alt+Right move an item between commas. */
 
-const PROMPTS = "#txt2img_prompt, #txt2img_neg_prompt, #hires_prompt, #hires_neg_prompt";
+const PROMPTS = ":is(#txt2img_prompt, #txt2img_neg_prompt, #img2img_prompt, #img2img_neg_prompt, #hires_prompt, #hires_neg_prompt)";
 const STEP = 0.1;
 const NETWORK_STEP = 0.05;
 const DELIMITERS = /[.,\\/!?%^*;:{}=`~() \t\r\n]/;

@@ -5,7 +5,6 @@ import { h, whenPresent } from "./dom.js";
 import { fetchPicture, ourAddress } from "./paster.js";
 
 const INFOTEXT = /(^|\n)\s*Steps: \d+\b.*,/;
-const PROMPTS = "#txt2img_prompt, #txt2img_neg_prompt";
 
 export class PromptTools {
   /**
@@ -17,17 +16,19 @@ export class PromptTools {
     this.messages = messages;
     this.paster = paster;
     this.editor = editor;
+    this.prompts = `#${form.page}_prompt, #${form.page}_neg_prompt`;
   }
 
   start() {
     const button = (/** @type {string} */ id, /** @type {string} */ text, /** @type {string} */ label, /** @type {() => void} */ action) =>
       h("button", { type: "button", id, class: "easel-button easel-square", title: label, "aria-label": label, onclick: action }, text);
-    whenPresent("#txt2img_tools", (place) => place.replaceChildren(h("div", { class: "easel-tools" },
-      button("paste", "↙️", "Read the settings from the prompt, or from the last picture if the prompt is empty", () => this.#paste()),
-      button("txt2img_clear_prompt", "🗑️", "Clear both prompts", () => this.#clear()),
-      button("txt2img_style_apply", "📋", "Write the chosen styles into the prompts", () => this.#applyStyles()))));
-    whenPresent("#txt2img_styles_edit", (place) => place.replaceChildren(
-      button("txt2img_styles_edit_button", "🖌️", "Edit styles", () => this.editor.show())));
+    const { page } = this.form;
+    whenPresent(`#${page}_tools`, (place) => place.replaceChildren(h("div", { class: "easel-tools" },
+      button(page === "txt2img" ? "paste" : `${page}_paste`, "↙️", "Read the settings from the prompt, or from the last picture if the prompt is empty", () => this.#paste()),
+      button(`${page}_clear_prompt`, "🗑️", "Clear both prompts", () => this.#clear()),
+      button(`${page}_style_apply`, "📋", "Write the chosen styles into the prompts", () => this.#applyStyles()))));
+    whenPresent(`#${page}_styles_edit`, (place) => place.replaceChildren(
+      button(`${page}_styles_edit_button`, "🖌️", "Edit styles", () => this.editor.show(this.form))));
     document.addEventListener("dragover", (event) => this.#dragOver(event), true);
     document.addEventListener("dragleave", () => this.#mark(null), true);
     document.addEventListener("drop", (event) => this.#drop(event), true);
@@ -57,7 +58,7 @@ export class PromptTools {
 
   /** @param {DragEvent} event */
   #dragOver(event) {
-    const target = promptUnder(event);
+    const target = this.#promptUnder(event);
     const types = event.dataTransfer?.types ?? [];
     if (!target || !(types.includes("Files") || types.includes("text/uri-list"))) return;
     event.preventDefault();
@@ -74,7 +75,7 @@ export class PromptTools {
   async #drop(event) {
     this.#mark(null);
     const data = event.dataTransfer;
-    if (!promptUnder(event) || !data) return;
+    if (!this.#promptUnder(event) || !data) return;
     const file = data.files[0];
     const address = ourAddress(data.getData("text/uri-list"));
     const text = data.getData("text/plain");
@@ -90,9 +91,9 @@ export class PromptTools {
       this.messages.failure(error);
     }
   }
-}
 
-/** @param {DragEvent} event */
-function promptUnder(event) {
-  return event.target instanceof Element ? event.target.closest(PROMPTS) : null;
+  /** @param {DragEvent} event */
+  #promptUnder(event) {
+    return event.target instanceof Element ? event.target.closest(this.prompts) : null;
+  }
 }

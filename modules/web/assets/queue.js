@@ -1,6 +1,7 @@
 /** The Queue tab: what waits, runs and has ended, and what can be done to it. */
 import { Refused, get, post } from "./api.js";
-import { debounce, h, openTab, whenPresent } from "./dom.js";
+import { debounce, h, whenPresent } from "./dom.js";
+import { pageOf } from "./live.js";
 import { describe } from "./progress.js";
 import { makeCard } from "./queue_card.js";
 
@@ -11,14 +12,14 @@ const PAGE = 30;
 
 export class QueueView {
   /**
-   * @param {import("./live.js").Live} live @param {import("./form.js").Form} form
+   * @param {import("./live.js").Live} live @param {Record<string, import("./generation_page.js").GenerationPage>} pages
    * @param {import("./messages.js").Messages} messages @param {import("./lightbox.js").Lightbox} lightbox
    * @param {Override[]} overrides
    */
-  constructor(live, form, messages, lightbox, overrides) {
+  constructor(live, pages, messages, lightbox, overrides) {
     this.overrides = overrides;
     this.live = live;
-    this.form = form;
+    this.pages = pages;
     this.messages = messages;
     this.lightbox = lightbox;
     this.limit = PAGE;
@@ -139,8 +140,7 @@ export class QueueView {
       const other = this.overrides.filter(({ name, option }) => name in request && request[name] !== present[option]);
       const pairs = other.filter(({ key }) => key !== null).map(({ name, key }) => `${key}: ${asText(request[name])}`);
       const lost = other.filter(({ key }) => key === null).map(({ name, label }) => `${label}: ${asText(request[name])}`);
-      this.form.set({ ...request, styles: [], override_settings: pairs });
-      openTab("txt2img");
+      await this.pages[pageOf(job)].use({ ...request, styles: [], override_settings: pairs });
       if (lost.length) this.messages.note("These options were otherwise and are on the Settings tab:", "info", lost);
       if (request.checkpoint) this.#tellProblem(await post("/easel/checkpoint", { checkpoint: request.checkpoint }));
     } catch (error) {

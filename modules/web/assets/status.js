@@ -4,12 +4,12 @@ import { h, press, whenPresent } from "./dom.js";
 
 export class StatusView {
   /**
-   * @param {import("./live.js").Live} live @param {import("./form.js").Form} form
+   * @param {import("./live.js").Live} live @param {import("./form.js").Form[]} forms
    * @param {import("./messages.js").Messages} messages @param {boolean} signedIn
    */
-  constructor(live, form, messages, signedIn) {
+  constructor(live, forms, messages, signedIn) {
     this.live = live;
-    this.form = form;
+    this.forms = forms;
     this.messages = messages;
     this.dot = h("span", { class: "easel-dot" });
     this.text = h("span", { class: "easel-status-text" });
@@ -49,8 +49,11 @@ export class StatusView {
       ...(state.problem ? [h("p", { class: "easel-error-text", role: "alert" }, state.problem)] : []),
       ...(lines.length ? [h("details", {}, h("summary", {}, summary), h("ul", {}, ...lines))] : []),
     );
-    this.form.follow(state.native_size);
-    if (state.defaults) applyDefaults(this.form, state.defaults);
+    document.documentElement.toggleAttribute("data-easel-edits", state.edits);
+    for (const form of this.forms) {
+      form.follow(state.native_size);
+      if (state.defaults) applyDefaults(form, state.defaults);
+    }
   }
 
   /** Let the selector show what is chosen on the server now. */

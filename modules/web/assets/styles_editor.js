@@ -6,21 +6,24 @@ import { h, press } from "./dom.js";
 /** @typedef {{name: string, prompt: string, negative_prompt: string}} Style */
 
 export class StylesEditor {
-  /** @param {import("./form.js").Form} form @param {import("./messages.js").Messages} messages */
-  constructor(form, messages) {
-    this.form = form;
+  /** @param {import("./messages.js").Messages} messages */
+  constructor(messages) {
     this.messages = messages;
     /** @type {Style[]} */
     this.styles = [];
+    /** @type {import("./form.js").Form | null} */
+    this.form = null;
     /** @type {HTMLDialogElement | null} */
     this.dialog = null;
   }
 
-  async show() {
+  /** @param {import("./form.js").Form} form whose prompts can be taken, and whose styles are chosen */
+  async show(form) {
+    this.form = form;
     this.dialog ??= this.#build();
     this.dialog.showModal();
     await this.#load();
-    this.#choose(this.name.value || this.form.values.styles?.[0] || "");
+    this.#choose(this.name.value || form.values.styles?.[0] || "");
   }
 
   #build() {
@@ -80,8 +83,8 @@ export class StylesEditor {
   }
 
   #copy() {
-    this.prompt.value = this.form.values.prompt ?? "";
-    this.negative.value = this.form.values.negative_prompt ?? "";
+    this.prompt.value = this.form?.values.prompt ?? "";
+    this.negative.value = this.form?.values.negative_prompt ?? "";
   }
 
   async #save() {
@@ -94,7 +97,7 @@ export class StylesEditor {
     if (!(await ask(`Delete the style “${name}”?`, "Delete"))) return;
     await this.#change("/easel/styles/delete", { name }, "");
     this.prompt.value = this.negative.value = "";
-    if (this.form.values.styles?.includes(name)) {
+    if (this.form?.values.styles?.includes(name)) {
       this.form.set({ styles: this.form.values.styles.filter((/** @type {string} */ each) => each !== name) });
     }
   }

@@ -3,7 +3,6 @@ import { post } from "./api.js";
 import { debounce, whenPresent } from "./dom.js";
 
 const PAUSE_MS = 250;
-const COUNTERS = ["txt2img_token_counter", "txt2img_negative_token_counter"];
 
 export class TokenCounters {
   /**
@@ -15,10 +14,11 @@ export class TokenCounters {
     this.live = live;
     this.longest = longest;
     this.counted = "";
+    this.places = [`${form.page}_token_counter`, `${form.page}_negative_token_counter`];
     /** @type {string[]} */
-    this.shown = COUNTERS.map(() => "0/75");
+    this.shown = this.places.map(() => "0/75");
     /** @type {(string | null)[]} what is wrong with each prompt's brackets */
-    this.problems = COUNTERS.map(() => null);
+    this.problems = this.places.map(() => null);
     this.engine = "";
   }
 
@@ -31,7 +31,7 @@ export class TokenCounters {
       this.counted = "";
       count();
     });
-    COUNTERS.forEach((id) => whenPresent(`#${id}`, () => this.#show()));
+    this.places.forEach((id) => whenPresent(`#${id}`, () => this.#show()));
   }
 
   async #count() {
@@ -51,7 +51,7 @@ export class TokenCounters {
   }
 
   #show() {
-    COUNTERS.forEach((id, place) => {
+    this.places.forEach((id, place) => {
       const counter = document.querySelector(`#${id} span`);
       if (!(counter instanceof HTMLElement)) return;
       const problem = this.problems[place] ? `Brackets do not match: ${this.problems[place]}` : null;

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import gradio as gr
 
 from modules.web.checkpoints import CheckpointChooser
+from modules.web.forms import IMG2IMG, TXT2IMG
 from modules.web.pages.events import FRONTEND_ONLY, SERVER
+from modules.web.pages.generation import ListedFields, Tab, build_generation, wire_memory
 from modules.web.pages.merger import build_merger
 from modules.web.pages.models import build_models
 from modules.web.pages.pnginfo import build_pnginfo
 from modules.web.pages.queue import build_queue
 from modules.web.pages.settings import build_settings
-from modules.web.pages.txt2img import ListedFields, build_txt2img
 from modules.web.services import WebServices
 
 TITLE = "Easel"
@@ -37,8 +39,10 @@ def build_page(services: WebServices, chooser: CheckpointChooser) -> Any:
     with gr.Blocks(title=TITLE, analytics_enabled=False, fill_width=True) as page:
         top = _build_top(chooser)
         with gr.Tabs(elem_id="tabs", selected="txt2img", overflow_behavior="wrap"):
-            with gr.Tab("txt2img", id="txt2img", elem_id="tab_txt2img"):
-                listed = build_txt2img(page, services, chooser)
+            tabs = []
+            for name in (TXT2IMG, IMG2IMG):
+                with gr.Tab(name, id=name, elem_id=f"tab_{name}"):
+                    tabs.append(build_generation(Tab(name, services, chooser)))
             with gr.Tab("PNG Info", id="pnginfo", elem_id="tab_pnginfo"):
                 build_pnginfo()
             with gr.Tab("Models", id="models", elem_id="tab_models"):
@@ -49,7 +53,9 @@ def build_page(services: WebServices, chooser: CheckpointChooser) -> Any:
                 build_queue()
             with gr.Tab("Settings", id="settings", elem_id="tab_settings"):
                 build_settings()
-        _wire_top(page, top, chooser, listed)
+        for built in tabs:
+            wire_memory(page, built)
+        _wire_top(page, top, chooser, [built.listed for built in tabs])
     return page
 
 
@@ -71,27 +77,30 @@ def _build_top(chooser: CheckpointChooser) -> _Top:
     return _Top(selector, refresh, sync, state)
 
 
-def _wire_top(page: Any, top: _Top, chooser: CheckpointChooser, listed: ListedFields) -> None:
+def _wire_top(page: Any, top: _Top, chooser: CheckpointChooser, listed: Sequence[ListedFields]) -> None:
     """Wire the selector; whatever looks at the folders again brings the other lists up to date too."""
+
+    def updates(new_page: bool) -> list[Any]:
+        return [update for fields in listed for update in fields.updates(new_page)]
 
     def choose(title: str) -> list[Any]:
         return show(dict(chooser.choose(title or "")))
 
     def look_again() -> list[Any]:
         chooser.refresh()
-        return [*show(dict(chooser.state())), *listed.updates(False)]
+        return [*show(dict(chooser.state())), *updates(False)]
 
     def tell() -> list[Any]:
-        return [*show(dict(chooser.state())), *listed.updates(False)]
+        return [*show(dict(chooser.state())), *updates(False)]
 
     def tell_at_start() -> list[Any]:
-        return [*show(dict(chooser.state())), *listed.updates(True)]
+        return [*show(dict(chooser.state())), *updates(True)]
 
     def show(current: dict[str, object]) -> list[Any]:
         return [gr.Dropdown(choices=chooser.choices(), value=current["title"]), json.dumps(current)]
 
     shown = [top.selector, top.state]
-    everything = [*shown, *listed.components]
+    everything = [*shown, *(component for fields in listed for component in fields.components)]
     for event in (
         top.selector.input(choose, [top.selector], shown, **SERVER),
         top.refresh.click(look_again, None, everything, **SERVER),

@@ -1,4 +1,4 @@
-"""The settings of the txt2img tab, in AUTOMATIC1111's order.
+"""The settings of a generation tab, in AUTOMATIC1111's order.
 
 What can be folded away is always in the document and only hidden by a style: a closed accordion of Gradio's is not
 there until it is opened, so neither scripts nor a filled form could reach what is in it.
@@ -11,6 +11,7 @@ from typing import Any
 
 import gradio as gr
 
+from modules.web.forms import IMG2IMG, MASK_ALPHA_FIELD, SCALE_FIELD, TXT2IMG
 from modules.web.pages.events import FRONTEND_ONLY
 
 Add = Callable[[str], Any]
@@ -19,21 +20,55 @@ Add = Callable[[str], Any]
 
 def build_settings_column(tab: str, add: Add) -> None:
     """Build the column and wire the small buttons in it."""
+    if tab == IMG2IMG:
+        _build_source(tab, add)
     with gr.Row(elem_classes=["easel-pair"]):
         add("sampler")
         add("scheduler")
     add("steps")
     with gr.Row(elem_id=f"{tab}_accordions", elem_classes=["easel-folds"]):
-        _build_hires(tab, add)
+        if tab == TXT2IMG:
+            _build_hires(tab, add)
         _build_refiner(tab, add)
-    _build_size(tab, add)
+    if tab == IMG2IMG:
+        _build_resizing(tab, add)
+        add("denoising_strength")
+    else:
+        _build_size(tab, add)
     with gr.Row(elem_classes=["easel-pair"]):
         add("batch_count")
         add("batch_size")
     add("cfg_scale")
+    if tab == IMG2IMG:
+        add("image_cfg_scale")
     _build_seed(tab, add)
-    with gr.Row(elem_id=f"{tab}_override_settings_row"):
+    with gr.Row(elem_id=f"{tab}_override_settings_row", elem_classes=["easel-overrides"]):
         add("override_settings")
+
+
+def _build_source(tab: str, add: Add) -> None:
+    """Build the place of the pictures, which assets/source.js fills, and what is set for masks."""
+    gr.HTML("", elem_id=f"{tab}_source", elem_classes=["easel-source"], js_on_load=None)
+    add("resize_mode")
+    with gr.Column(elem_id="inpaint_controls", elem_classes=["easel-inpaint-controls"], min_width=0):
+        with gr.Row(elem_classes=["easel-pair", "easel-mask-row"]):
+            add("mask_blur_x")
+            add(MASK_ALPHA_FIELD)
+        gr.HTML("", elem_id=f"{tab}_mask_blur_more", js_on_load=None)
+        with gr.Column(elem_id=f"{tab}_mask_blur_own", elem_classes=["easel-own"]):
+            add("mask_blur_y")
+        for name in ("mask_mode", "masked_content", "inpaint_area", "masked_padding"):
+            add(name)
+
+
+def _build_resizing(tab: str, add: Add) -> None:
+    """Build the size in pixels and as a multiple of the picture's; assets/resizing.js shows one of the two."""
+    gr.HTML("", elem_id=f"{tab}_tabs_resize", elem_classes=["easel-resize-tabs"], js_on_load=None)
+    with gr.Column(elem_id=f"{tab}_tab_resize_to", min_width=0):
+        _build_size(tab, add)
+    with gr.Column(elem_id=f"{tab}_tab_resize_by", min_width=0):
+        add(SCALE_FIELD)
+    gr.HTML("", elem_id=f"{tab}_scale_resolution_preview", js_on_load=None)
 
 
 def _build_hires(tab: str, add: Add) -> None:
@@ -73,7 +108,10 @@ def _build_size(tab: str, add: Add) -> None:
     with gr.Row(elem_classes=["easel-size"]):
         with gr.Column(elem_classes=["easel-sliders"], min_width=200):
             width, height = add("width"), add("height")
-        switch = _tool("⇅", f"{tab}_res_switch_btn")
+        with gr.Column(elem_classes=["easel-size-tools"], min_width=0, scale=0):
+            switch = _tool("⇅", f"{tab}_res_switch_btn")
+            if tab == IMG2IMG:
+                gr.HTML("", elem_id=f"{tab}_detect_image_size", js_on_load=None)
     switch.click(None, [width, height], [width, height], js="(width, height) => [height, width]", **FRONTEND_ONLY)
 
 
@@ -91,13 +129,14 @@ def _build_seed(tab: str, add: Add) -> None:
         with gr.Row(elem_id=f"{tab}_seed_resize_from_row", elem_classes=["easel-pair"]):
             add("seed_resize_from_w")
             add("seed_resize_from_h")
-    _wire_seed(seed, random, reuse, "selectedSeed")
-    _wire_seed(subseed, random_subseed, reuse_subseed, "selectedSubseed")
+    gallery = f"window.easel.pages.{tab}.gallery"
+    _wire_seed(seed, random, reuse, f"{gallery}.selectedSeed()")
+    _wire_seed(subseed, random_subseed, reuse_subseed, f"{gallery}.selectedSubseed()")
 
 
-def _wire_seed(seed: Any, random: Any, reuse: Any, method: str) -> None:
-    """Have two buttons make a seed random or take it from the gallery, whose `method` tells it."""
-    selected = f"(seed) => [window.easel.gallery.{method}() ?? seed]"
+def _wire_seed(seed: Any, random: Any, reuse: Any, told: str) -> None:
+    """Have two buttons make a seed random or take it from the gallery: `told` is the script that reads it."""
+    selected = f"(seed) => [{told} ?? seed]"
     random.click(None, None, [seed], js="() => ['-1']", **FRONTEND_ONLY)
     reuse.click(None, [seed], [seed], js=selected, **FRONTEND_ONLY)
 

@@ -1,0 +1,1 @@
+"""What an extension can do, and nothing about where it comes from."""

@@ -1,0 +1,201 @@
+"""Every moment in which a plugin may take part, with what it is given: shapes, units, and what may be changed.
+
+There are three kinds. *Notify* tells and takes nothing back. *Edit* hands over a context whose named fields may be
+replaced. *Wrap* is called in place of the real thing and calls that itself: once, several times or not at all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Literal
+
+from modules.core.ports import CancelToken, RunSink
+from modules.core.request import GenerationRequest
+from modules.core.result import GenerationResult
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+    from torch import Tensor  # Never imported at run time: the page knows of plugins too, and must not wait for torch.
+
+Kind = Literal["notify", "edit", "wrap"]
+Box = tuple[int, int, int, int]
+"""Left, top, right, bottom in pixels; right and bottom are the first outside."""
+
+
+@dataclass(frozen=True, slots=True)
+class Generation:
+    """One run that is about to be made; a wrapper may go on with a changed copy (`dataclasses.replace`).
+
+    `request`: its seed is fixed. `sink`: takes events and finished pictures. `done`: indexes of pictures that exist
+    already and are not made again. `pictures`: returns a stored picture, the right way up, by the name that the request
+    has for it; raises InvalidRequest. `described`: the request that infotexts are to tell of; None: `request`.
+    `nested`: makes the pictures of another run inside this one, with the plugins that its request asks for.
+    """
+
+    request: GenerationRequest
+    sink: RunSink
+    cancel: CancelToken
+    pictures: Callable[[str], Image]
+    nested: Callable[[Generation], GenerationResult]
+    done: frozenset[int] = frozenset()
+    described: GenerationRequest | None = None
+
+
+CallNext = Callable[[Generation], GenerationResult]
+
+
+@dataclass(slots=True)
+class ModelInput:
+    """What the network is about to be shown. To be changed: `latents`.
+
+    `latents`: (batch, channels, height/8, width/8), float32, noisy, in the scale in which the noise has the standard
+    deviation `sigma`: (batch,). `call`: how often the network was called in this pass before.
+    """
+
+    latents: Tensor
+    sigma: Tensor
+    call: int
+
+
+@dataclass(slots=True)
+class Guided:
+    """What the network answered, as estimates of the clean latents (x0). To be changed: `guided`.
+
+    All are (batch, channels, height/8, width/8), float32, scaled by the VAE factor. `conditionals`: one for each part
+    of the prompt that AND divides; `unconditional`: that of the negative prompt, or the first of `conditionals` where
+    the call went without; `guided`: what they are joined to. `latents` and `sigma`, (batch,): what the network saw.
+    """
+
+    latents: Tensor
+    sigma: Tensor
+    conditionals: list[Tensor]
+    unconditional: Tensor
+    guided: Tensor
+
+
+@dataclass(slots=True)
+class MaskBlend:
+    """Where a picture is painted anew in part: the new and the old latents are mixed. To be changed: `blended`.
+
+    `made`: the new latents, `original`: the picture's own, both (batch, channels, height/8, width/8), float32, scaled
+    by the VAE factor; `painted`: (1, 1, height/8, width/8), 1 where is painted, 0 where the original stays. `blended`
+    begins as made * painted + original * (1 - painted).
+
+    `level`: the noise level in the sampler's own measure, a scalar tensor: the standard deviation, or the timestep of
+    samplers that walk over timesteps; None: the sampling is over and this is the last mixing.
+    """
+
+    made: Tensor
+    original: Tensor
+    painted: Tensor
+    level: Tensor | None
+    blended: Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step of the sampler is done. Nothing may be changed.
+
+    `index` counts from 0 to `steps` - 1 in its pass. `latents`: (batch, channels, height/8, width/8), float32, still
+    noisy; `denoised`: the estimate of the clean ones.
+    """
+
+    index: int
+    steps: int
+    latents: Tensor
+    denoised: Tensor
+
+
+@dataclass(slots=True)
+class Sampled:
+    """The latents of a batch after the last pass, before they are decoded. To be changed: `latents`.
+
+    `latents`: (batch, channels, height/8, width/8), float32, scaled by the VAE factor. `first_image`: index of the
+    batch's first picture.
+    """
+
+    latents: Tensor
+    first_image: int
+
+
+@dataclass(slots=True)
+class Overlay:
+    """A picture of inpainting that is about to be put back into the original. To be changed: `overlay`, `mask`.
+
+    `index`: the picture's; `made`: RGB in the size that was worked in. `original`: RGB in the result's size. `overlay`:
+    RGBA of that size, which is laid over the result; None: nothing is. `mask`: 8-bit grey of that size, white where was
+    painted. `box`: the part of the result that was worked on; None: all of it.
+
+    `latents` and `source`: the picture's latents, made and original, (1, channels, height/8, width/8); `painted`: as in
+    `MaskBlend`.
+    """
+
+    index: int
+    made: Image
+    original: Image
+    mask: Image
+    overlay: Image | None
+    box: Box | None
+    latents: Tensor
+    source: Tensor
+    painted: Tensor
+
+
+@dataclass(slots=True)
+class Picture:
+    """A finished picture before it is saved. To be changed: `pixels`, of any size, and `infotext`.
+
+    `index` counts over all batches of the request; `pixels`: 8-bit RGB.
+    """
+
+    index: int
+    seed: int
+    pixels: Image
+    infotext: str
+
+
+class RunListener:
+    """What a plugin does in one run: a subclass overrides the moments in which it takes part.
+
+    A new one is made for every run, so that it may keep what it needs until the run's end.
+    """
+
+    def around_generate(self, generation: Generation, call_next: CallNext) -> GenerationResult:
+        """Wrap the whole run, before anything is loaded. `call_next` goes on with this run."""
+        return call_next(generation)
+
+    def before_model(self, shown: ModelInput) -> None:
+        """Edit what the network is shown, before every call."""
+
+    def on_guidance(self, answer: Guided) -> None:
+        """Edit what the network's answers are joined to, after every call."""
+
+    def on_mask_blend(self, blend: MaskBlend) -> None:
+        """Edit how new and old latents are mixed, at every call of the network and once at the end of a pass."""
+
+    def after_step(self, step: Step) -> None:
+        """Take note of a step of the sampler."""
+
+    def after_sampling(self, sampled: Sampled) -> None:
+        """Edit the latents of a batch before they are decoded."""
+
+    def on_overlay(self, overlay: Overlay) -> None:
+        """Edit what of the original is laid over a picture of inpainting, for each picture."""
+
+    def on_picture(self, picture: Picture) -> None:
+        """Edit a finished picture before it is saved."""
+
+
+HOOKS: Mapping[str, Kind] = MappingProxyType({
+    "around_generate": "wrap",
+    "before_model": "edit",
+    "on_guidance": "edit",
+    "on_mask_blend": "edit",
+    "after_step": "notify",
+    "after_sampling": "edit",
+    "on_overlay": "edit",
+    "on_picture": "edit",
+})  # fmt: skip
+"""Every moment and its kind."""

@@ -1,0 +1,98 @@
+/** A picture of the canvas: its file, and what the browser makes of it. Turned as its metadata says, like at the server. */
+import { Refused } from "./api.js";
+
+const LONGEST_SIDE = 16384;
+const MOST_PIXELS = 67_108_864;
+/** Bytes of a file's beginning in which a PNG tells that it is animated. */
+const BEGINNING = 4096;
+
+/** @typedef {{blob: Blob, image: HTMLImageElement, width: number, height: number}} Picture */
+
+/** Read a file that a user chose. Throws Refused, naming the file. @param {Blob} blob @returns {Promise<Picture>} */
+export async function readPicture(blob) {
+  const name = blob instanceof File && blob.name ? blob.name : "The picture";
+  const still = (await moves(blob)) ? await firstFrame(blob, name) : blob;
+  const address = URL.createObjectURL(still);
+  try {
+    const image = await load(address, name);
+    const { naturalWidth: width, naturalHeight: height } = image;
+    if (width > LONGEST_SIDE || height > LONGEST_SIDE || width * height > MOST_PIXELS) {
+      throw new Refused(`${name} has ${width} × ${height} pixels; possible are ${LONGEST_SIDE} a side and 67 megapixels in all.`);
+    }
+    await image.decode().catch(() => refuse(name));
+    return { blob, image, width, height };
+  } finally {
+    // The element keeps what it has loaded.
+    URL.revokeObjectURL(address);
+  }
+}
+
+/** Make a picture out of what is drawn on a canvas of this size. @param {number} width @param {number} height @param {(context: CanvasRenderingContext2D) => void} draw */
+export async function drawnFile(width, height, draw) {
+  const canvas = document.createElement("canvas");
+  canvas.width = width;
+  canvas.height = height;
+  const context = canvas.getContext("2d");
+  if (context) draw(context);
+  /** @type {Blob | null} */
+  const blob = await new Promise((resolve) => canvas.toBlob(resolve, "image/png"));
+  // Gives the memory back at once, not when the garbage is collected.
+  canvas.width = canvas.height = 0;
+  if (!blob) throw new Refused(`The browser has not enough memory for a picture of ${width} × ${height} pixels.`);
+  return blob;
+}
+
+/**
+ * Draw a picture onto a larger canvas, and mirror its edges into what is new.
+ * @param {CanvasRenderingContext2D} context @param {Picture} picture @param {{left: number, up: number}} sides where it goes
+ */
+export function drawMirrored(context, { image, width, height }, { left, up }) {
+  const { canvas } = context;
+  for (let row = -Math.ceil(up / height); row * height + up < canvas.height; row += 1) {
+    for (let column = -Math.ceil(left / width); column * width + left < canvas.width; column += 1) {
+      const turnX = column % 2 ? -1 : 1;
+      const turnY = row % 2 ? -1 : 1;
+      context.setTransform(turnX, 0, 0, turnY, left + (column + (turnX < 0 ? 1 : 0)) * width, up + (row + (turnY < 0 ? 1 : 0)) * height);
+      context.drawImage(image, 0, 0);
+    }
+  }
+  context.resetTransform();
+}
+
+/** @param {string} address @param {string} name @returns {Promise<HTMLImageElement>} */
+function load(address, name) {
+  return new Promise((resolve, reject) => {
+    const image = new Image();
+    image.decoding = "async";
+    image.draggable = false;
+    image.alt = name;
+    image.onload = () => (image.naturalWidth && image.naturalHeight ? resolve(image) : reject(new Refused(undecodable(name))));
+    image.onerror = () => reject(new Refused(undecodable(name)));
+    image.src = address;
+  });
+}
+
+/** @param {string} name @returns {never} */
+function refuse(name) {
+  throw new Refused(undecodable(name));
+}
+
+/** @param {string} name */
+const undecodable = (name) => `${name} cannot be read as a picture; PNG, JPEG, WebP, AVIF and GIF can.`;
+
+/** Say whether a file has several frames, of which only the first counts. @param {Blob} blob */
+async function moves(blob) {
+  const text = new TextDecoder("latin1").decode(await blob.slice(0, BEGINNING).arrayBuffer());
+  return text.startsWith("GIF8")
+    || (text.startsWith("\x89PNG") && text.includes("acTL"))
+    || (text.startsWith("RIFF") && text.slice(8, 16) === "WEBPVP8X" && (text.charCodeAt(20) & 2) !== 0)
+    || text.slice(4, 12) === "ftypavis";
+}
+
+/** @param {Blob} blob @param {string} name */
+async function firstFrame(blob, name) {
+  const frame = await createImageBitmap(blob).catch(() => refuse(name));
+  const still = await drawnFile(frame.width, frame.height, (context) => context.drawImage(frame, 0, 0));
+  frame.close();
+  return still;
+}
