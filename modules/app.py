@@ -18,11 +18,13 @@ from typing import Any
 import uvicorn
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from modules.builtin import builtin_plugins
 from modules.cli import FIRST_PORT, LOOPBACK_HOST, AppConfig, is_loopback
 from modules.core.errors import EaselError, ModelUnavailable, StorageFailed
 from modules.core.ports import Engine
 from modules.gallery.inputs import InputStore
 from modules.gallery.saving import PictureStore, SavingRules
+from modules.hooks.registry import HookRegistry
 from modules.jobs.ports import EngineFactory, JobRules
 from modules.jobs.queue import JobQueue, open_queue, state_folder
 from modules.jobs.server_lock import ServerLock
@@ -155,11 +157,12 @@ def build(config: AppConfig, engine_factory: EngineFactory | None = None) -> App
         _make_folders(config)
         settings = SettingsStore(config.settings_file)
         files, inputs = ModelFiles.of(config), InputStore(state / "inputs", lambda: largest_picture(settings))
+        hooks = HookRegistry(builtin_plugins())
         _choose_checkpoint(config.checkpoint, settings, files.checkpoints)
         jobs = open_queue(
             outputs,
             PictureStore(outputs, lambda: saving_rules(settings)),
-            engine_factory or (lambda: make_engine(config, files, settings, inputs, hashes)),
+            engine_factory or (lambda: make_engine(config, files, settings, inputs, hashes, hooks)),
             lambda: job_rules(settings),
         )
         _recover(jobs)
@@ -178,6 +181,7 @@ def build(config: AppConfig, engine_factory: EngineFactory | None = None) -> App
             hashes=hashes,
             filler=LibraryFiller(library, hashes, lambda: jobs.running() is not None),
             background=open_background(config, files, state),
+            plugins=hooks.plugins,
         )
         join_tasks(services)
         return Application(config, services, lock)
@@ -231,11 +235,16 @@ def open_listener(host: str, port: int | None) -> socket.socket:
 
 
 def make_engine(
-    config: AppConfig, files: ModelFiles, settings: SettingsStore, inputs: InputStore, hashes: HashWorker
+    config: AppConfig,
+    files: ModelFiles,
+    settings: SettingsStore,
+    inputs: InputStore,
+    hashes: HashWorker,
+    hooks: HookRegistry,
 ) -> Engine:
     """Import and build the engine, which takes seconds: called in the job runner's thread, behind the served page."""
     create = importlib.import_module("modules.engine.service").create_engine
-    engine: Engine = create(config, files, settings.get, inputs.load, hashes.ask)
+    engine: Engine = create(config, files, settings.get, inputs.load, hashes.ask, hooks)
     return engine
 
 

@@ -68,7 +68,7 @@ def usual_value(values: Plane, lowest: float, highest: float) -> Plane:
     upper = np.cumsum(weight, axis=0)
     begin, end = _window(upper[-1], lowest, highest)
     overlap = np.clip(np.minimum(end, upper) - np.maximum(begin, upper - weight), 0, None)
-    return ((near * overlap).sum(axis=0) / overlap.sum(axis=0)).astype(np.float32)
+    return np.asarray((near * overlap).sum(axis=0) / overlap.sum(axis=0), dtype=np.float32)
 
 
 def neighbour_weights() -> NDArray[np.float64]:

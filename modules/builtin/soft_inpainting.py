@@ -150,5 +150,6 @@ def mixed(old: Tensor, new: Tensor, share: Tensor, boost: float) -> Tensor:
         part.norm(dim=1, keepdim=True).to(wide) ** boost * weight
         for part, weight in ((old, 1 - share), (new, share))
     ]  # fmt: skip
-    wanted: Tensor = (lengths[0] + lengths[1]) ** (1 / boost)
-    return between * (wanted / present).to(between.dtype)
+    wanted = (lengths[0] + lengths[1]) ** (1 / boost)
+    longer: Tensor = between * (wanted / present).to(between.dtype)
+    return longer

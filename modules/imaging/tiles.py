@@ -37,7 +37,7 @@ class TileGrid:
         return picture.crop((left, top, left + self.tile_width, top + self.tile_height))
 
     def joined(self, tiles: Mapping[Place, Image.Image]) -> Image.Image:
-        """Return the RGB picture of all tiles, each faded in over the first pixels that it shares with the one before."""
+        """Return the RGB picture of all tiles; each is faded in over the first pixels that it shares with another."""
         whole = Image.new("RGB", (self.width, self.height))
         across, down = _fade(self.overlap, self.tile_height), _fade(self.overlap, self.width).transpose(_TURN)
         for top in _starts(self.height, self.tile_height, self.overlap):

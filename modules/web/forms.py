@@ -11,6 +11,7 @@ import gradio as gr
 from modules.core.parameter import Parameter, Value
 from modules.core.parameters import PARAMETERS
 from modules.core.request import ChoiceLists
+from modules.hooks.plugins import form_value
 from modules.imaging.fitting import RESIZE_MODES
 
 _COMMON_FIELDS = (
@@ -148,10 +149,14 @@ def make_component(tab: str, field: str, lists: ChoiceLists) -> Any:
     """Create the Gradio component of a field in the layout that is being built."""
     if field in TEXT_LISTS:
         return _make_texts(tab, field)
-    parameter = parameter_of(tab, field)
-    if field in RADIOS:
-        return _make_radio(parameter, element_id(tab, field))
-    return _MAKERS[parameter.kind](parameter, element_id(tab, field), lists)
+    return component_of(parameter_of(tab, field), element_id(tab, field), lists)
+
+
+def component_of(parameter: Parameter, elem_id: str, lists: ChoiceLists) -> Any:
+    """Create the Gradio component of a parameter, of ours or of a plugin's."""
+    if parameter.name in RADIOS:
+        return _make_radio(parameter, elem_id)
+    return _MAKERS[parameter.kind](parameter, elem_id, lists)
 
 
 def parameter_of(tab: str, field: str) -> Parameter:
@@ -159,11 +164,6 @@ def parameter_of(tab: str, field: str) -> Parameter:
     parameter = PAGE_PARAMETERS.get(field) or PARAMETERS[field]
     default = _PAGE_DEFAULTS.get(tab, {}).get(field)
     return parameter if default is None else replace(parameter, default=default)
-
-
-def describe_fields(tab: str) -> list[dict[str, object]]:
-    """Return what the page's JavaScript knows of each field: name, element, label, help and default."""
-    return [{"name": name, "element": element_id(tab, name), **_describe_field(tab, name)} for name in PAGE_FIELDS[tab]]
 
 
 def describe_overrides() -> list[dict[str, object]]:
@@ -175,7 +175,12 @@ def describe_overrides() -> list[dict[str, object]]:
     ]
 
 
-def _describe_field(tab: str, name: str) -> dict[str, object]:
+def describe_field(tab: str, name: str) -> dict[str, object]:
+    """Return what the page's JavaScript knows of a field: name, element, label, help and default."""
+    return {"name": name, "element": element_id(tab, name), **_facts_of(tab, name)}
+
+
+def _facts_of(tab: str, name: str) -> dict[str, object]:
     if name in TEXT_LISTS:
         label, text = TEXT_LISTS[name]
         return {"label": label, "help": text, "default": []}
@@ -265,6 +270,18 @@ def _make_flag(parameter: Parameter, elem_id: str, _: ChoiceLists) -> Any:
     )
 
 
+def _make_several(parameter: Parameter, elem_id: str, _: ChoiceLists) -> Any:
+    return gr.CheckboxGroup(
+        label=parameter.label,
+        choices=[*(parameter.choices or ())],
+        value=form_value(parameter, parameter.default),
+        elem_id=elem_id,
+        elem_classes=["easel-radio"],
+        interactive=True,
+        min_width=120,
+    )
+
+
 def _make_seed(parameter: Parameter, elem_id: str, _: ChoiceLists) -> Any:
     # A text, since a 64-bit seed does not survive a browser's floating-point numbers.
     return gr.Textbox(
@@ -282,6 +299,7 @@ def _make_seed(parameter: Parameter, elem_id: str, _: ChoiceLists) -> Any:
 _MAKERS: Mapping[str, Callable[[Parameter, str, ChoiceLists], Any]] = {
     "text": _make_text,
     "choice": _make_choice,
+    "several": _make_several,
     "integer": _make_slider,
     "number": _make_slider,
     "seed": _make_seed,

@@ -25,6 +25,7 @@ STYLES = (
     "library.css",
     "pnginfo.css",
     "canvas.css",
+    "batch.css",
     "queue.css",
     "tasks.css",
     "panels.css",

@@ -14,6 +14,7 @@ from modules.imaging.infotext import infotext_values, unread_pairs
 from modules.imaging.parsing import Infotext, parse_infotext
 from modules.imaging.versions import compatibility
 from modules.sampling import registry
+from modules.web.forms import PAGE_FIELDS
 from modules.web.network_names import ADDITIONAL_PREFIX, HYPERNETWORK_KEYS, with_present_names
 from modules.web.requests import CHECKPOINT_KEY, override_pair
 from modules.web.services import WebServices
@@ -30,8 +31,8 @@ _CHECKPOINT_FIELDS = ("hr_checkpoint", "refiner_checkpoint")
 class Pasted:
     """What an infotext becomes on the page.
 
-    `fields`: values of the form by parameter name; `styles`: None leaves those that are chosen; `notes`: what could
-    not be taken over, in words.
+    `fields`: values of the form by parameter name; `plugins`: by tab the values of its plugins' fields; `styles`: None
+    leaves those that are chosen; `notes`: what could not be taken over, in words.
     """
 
     fields: dict[str, Any]
@@ -39,6 +40,7 @@ class Pasted:
     styles: list[str] | None = None
     checkpoint: str | None = None
     notes: list[str] = field(default_factory=list)
+    plugins: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     def message(self) -> dict[str, Any]:
         """Return it as the page gets it; seeds as texts, which JavaScript would round."""
@@ -49,6 +51,7 @@ class Pasted:
             "styles": self.styles,
             "checkpoint": self.checkpoint,
             "notes": self.notes,
+            "plugins": self.plugins,
         }
 
 
@@ -96,13 +99,21 @@ class Paster:
             return Pasted({name: value for name, value in fields.items() if value or name == "prompt"}, styles=styles)
         fields = _with_usual_values(values, form_fields)
         self._leave_out(fields)
-        pasted = Pasted(fields, self._overrides(values), styles, notes=notes)
+        pasted = Pasted(fields, self._overrides(values), styles, notes=notes, plugins=self._plugin_values(infotext))
         self._choose_checkpoint(values, pasted)
+        known = self._services.plugins.infotext_keys()
         pasted.notes += [
             f"{key}: {value} has no field here." for key, value in unread_pairs(infotext).items()
-            if key not in _KNOWN_ASIDE and not key.startswith(ADDITIONAL_PREFIX)
+            if key not in _KNOWN_ASIDE and key not in known and not key.startswith(ADDITIONAL_PREFIX)
         ]  # fmt: skip
         return pasted
+
+    def _plugin_values(self, infotext: Infotext) -> dict[str, dict[str, Any]]:
+        """Return what the infotext asks of the plugins of each tab, as values of their fields."""
+        plugins = self._services.plugins
+        return {
+            tab: dict(plugins.values_of(plugins.extras_of_pairs(infotext.pairs, tab)[0], tab)) for tab in PAGE_FIELDS
+        }
 
     def _overrides(self, values: Mapping[str, Value]) -> list[str]:
         """Return an override setting for every option that is another now than when the picture was made.

@@ -13,6 +13,7 @@ from modules.jobs.model import Purpose
 from modules.prompts.styles import StyleBook
 from modules.settings.schema import parameter_values
 from modules.web.checkpoints import CheckpointChooser
+from modules.web.forms import IMG2IMG, TXT2IMG
 from modules.web.picture_forms import picture_values, scaled_size
 from modules.web.services import WebServices
 
@@ -48,12 +49,14 @@ class RequestMaker:
         styled = styled_prompts(self._services.styles, given, _texts(values.get("styles")))
         overrides = read_overrides(_texts(values.get("override_settings")))
         current = self._chooser.current()
+        tab = IMG2IMG if given.get("init_image") else TXT2IMG
         everything: dict[str, object] = {
             **parameter_values(self._services.settings.all()),
             "checkpoint": current.title if current else "",
             **given,
             **styled,
             **overrides,
+            "extras": self._services.plugins.extras_of(values, tab),
         }
         return GenerationRequest.checked(everything, self._services.lists)
 

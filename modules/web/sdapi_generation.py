@@ -26,6 +26,7 @@ from modules.web.schemas import IMG2IMG, ApiBody, BodyKind, read_body, told_back
 from modules.web.sdapi_answer import generation_answer
 from modules.web.sdapi_http import ApiError, answer_json, decode_picture, read_object
 from modules.web.sdapi_options import list_problems, read_options
+from modules.web.sdapi_scripts import read_extras
 from modules.web.sdapi_tasks import Tasks
 from modules.web.services import WebServices
 
@@ -87,6 +88,8 @@ class BodyMaker:
         values: dict[str, object] = {"checkpoint": current.title if current else "", **read.values}
         self._check_sampler(values.get("sampler"))
         values.update(self._styled(values, read.rest["styles"] or ()))
+        pairs = parse_infotext(read.rest["infotext"] or "").pairs
+        values["extras"] = read_extras(self.kind.name, read.rest, self._services.plugins, pairs)
         request = GenerationRequest.checked(values, self._services.lists)
         request = request.model_copy(update=self._pictures(read.rest))
         purpose = Purpose.KEEP if read.rest["save_images"] else Purpose.HANDOVER
@@ -160,11 +163,7 @@ class BodyMaker:
 
 
 def _refuse_unbuilt(rest: Mapping[str, Any]) -> None:
-    """Refuse what would change the pictures and does not exist here. Raises ApiError and InvalidRequest."""
-    if rest["script_name"]:
-        raise ApiError(422, "HTTPException", f"Script {rest['script_name']!r} was not found; there are no scripts yet.")
-    for name in rest["alwayson_scripts"] or ():
-        raise ApiError(422, "HTTPException", f"Always-on script {name!r} was not found; there are no scripts yet.")
+    """Refuse what would change the pictures and does not exist here. Raises InvalidRequest."""
     problems = []
     if rest["restore_faces"]:
         problems.append(FieldProblem("restore_faces", "restore_faces", "true", "false: faces cannot be restored yet"))

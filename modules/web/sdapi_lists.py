@@ -16,6 +16,7 @@ from modules.library.text_widths import TEXT_WIDTHS
 from modules.sampling import registry
 from modules.sampling.registry import Sampler
 from modules.web.sdapi_facts import MODEL_SCHEDULES, NO_RHO, SCHEDULE_RHOS, UPSCALER_SCALE
+from modules.web.sdapi_scripts import script_info, scripts
 from modules.web.services import WebServices
 
 _SAFE = ".safetensors"
@@ -127,6 +128,8 @@ LISTINGS: Mapping[str, Listing] = {
     "loras": loras,
     "embeddings": embeddings,
     "hypernetworks": hypernetworks,
+    "scripts": scripts,
+    "script-info": script_info,
 }
 """Each list by the last part of its address."""
 

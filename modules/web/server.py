@@ -33,7 +33,7 @@ from modules.web.auth import AttemptLimiter, AuthGate, Credentials, Sessions, is
 from modules.web.batch_routes import make_batch_router
 from modules.web.checkpoints import CheckpointChooser
 from modules.web.download_routes import make_download_router
-from modules.web.forms import PAGE_FIELDS, describe_fields, describe_overrides
+from modules.web.forms import PAGE_FIELDS, describe_overrides
 from modules.web.guard import LARGEST_BODY, Guard, HostNames
 from modules.web.input_routes import make_input_router
 from modules.web.job_routes import make_job_router
@@ -50,6 +50,7 @@ from modules.web.prompt_routes import make_prompt_router
 from modules.web.sdapi_http import PlainJson
 from modules.web.sdapi_routes import make_api_router
 from modules.web.services import WebServices
+from modules.web.tab_forms import TabForm
 from modules.web.task_routes import make_task_router
 from modules.web.theme import make_theme
 from modules.web.verify_routes import make_verify_router
@@ -73,10 +74,13 @@ def create_app(services: WebServices) -> Guard:
     config = services.config
     chooser = CheckpointChooser(services.files.checkpoints, services.settings, services.jobs.preload)
 
+    forms = [TabForm(tab, services.lists, services.plugins) for tab in PAGE_FIELDS]
+
     def facts(scope: Scope) -> Mapping[str, object]:
         return {
             "admin": is_admin(scope, config),
-            "fields": {tab: describe_fields(tab) for tab in PAGE_FIELDS},
+            "fields": {form.tab: form.describe() for form in forms},
+            "scripts": {form.tab: form.describe_scripts() for form in forms},
             "overrides": describe_overrides(),
             "native_size": chooser.native_size(),
             "longest_prompt": LONGEST_PROMPT,

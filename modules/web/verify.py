@@ -85,6 +85,7 @@ def read_claim(
         "comments": "#" not in infotext.prompt + infotext.negative_prompt,
         **values,
         **pictures,
+        "extras": job[0].extras if job else {},
         "checkpoint": values.get("checkpoint") or _checkpoint(pairs, services, chooser),
     }
     request = GenerationRequest.checked(wanted, services.lists)

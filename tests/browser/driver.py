@@ -116,6 +116,7 @@ class Easel:
     def __init__(self, page: Page, url: str) -> None:
         self.page = page
         self.url = url
+        self.place = "txt2img"
 
     def open(self) -> Easel:
         self.page.goto(self.url)
@@ -128,10 +129,10 @@ class Easel:
         self.page.wait_for_function("window.easel.form.restored", timeout=PATIENCE_MS)
 
     def prompt(self, text: str) -> None:
-        self.page.locator("#txt2img_prompt textarea").fill(text)
+        self.page.locator(f"#{self.place}_prompt textarea").fill(text)
 
     def number(self, field: str, value: object) -> None:
-        self.page.locator(f"#txt2img_{field} input[type=number]").fill(str(value))
+        self.page.locator(f"#{self.place}_{field} input[type=number]").fill(str(value))
 
     def prepare(self, prompt: str = "a red apple", **numbers: object) -> None:
         self.prompt(prompt)
@@ -139,7 +140,7 @@ class Easel:
             self.number(name, value)
 
     def generate(self) -> None:
-        self.page.locator("#txt2img_generate").click()
+        self.page.locator(f"#{self.place}_generate").click()
 
     def wait_running(self) -> None:
         expect(self.page.locator("html[data-job=running]")).to_have_count(1, timeout=PATIENCE_MS)
@@ -148,31 +149,33 @@ class Easel:
         expect(self.page.locator("html[data-job=idle]")).to_have_count(1, timeout=PATIENCE_MS)
 
     def wait_progress(self, text: str) -> None:
-        expect(self.page.locator(".easel-progress-text")).to_contain_text(text, timeout=PATIENCE_MS)
+        line = self.page.locator(f"#{self.place}_progress .easel-progress-text")
+        expect(line).to_contain_text(text, timeout=PATIENCE_MS)
 
     def wait_pictures(self, count: int) -> None:
-        thumbnails = self.page.locator("#txt2img_gallery .thumbnails .thumbnail-small")
+        thumbnails = self.page.locator(f"#{self.place}_gallery .thumbnails .thumbnail-small")
         expect(thumbnails).to_have_count(count, timeout=PATIENCE_MS)
         self.page.wait_for_function(
-            "[...document.querySelectorAll('#txt2img_gallery .preview img')].every(i => i.complete && i.naturalWidth)",
-            timeout=PATIENCE_MS,
+            "place => [...document.querySelectorAll(`#${place}_gallery .preview img`)]"
+            ".every(i => i.complete && i.naturalWidth)",
+            arg=self.place, timeout=PATIENCE_MS,
         )
 
     def wait_infotext(self, text: str) -> None:
-        expect(self.page.locator("#html_info_txt2img")).to_contain_text(text, timeout=PATIENCE_MS)
+        expect(self.page.locator(f"#html_info_{self.place}")).to_contain_text(text, timeout=PATIENCE_MS)
 
     def wait_waiting(self, count: int) -> None:
         self.page.wait_for_function("n => window.easel.live.queue.waiting.length === n", arg=count, timeout=PATIENCE_MS)
 
     def form_value(self, field: str) -> object:
         """What the page's scripts hold of a field."""
-        return self.page.evaluate("name => window.easel.form.values[name]", field)
+        return self.page.evaluate("([place, name]) => window.easel.pages[place].form.values[name]", [self.place, field])
 
     def wait_form(self, **values: object) -> None:
         """Wait until the page's scripts hold these values."""
-        script = "wanted => Object.entries(wanted).every(([name, value]) =>"
-        script += " JSON.stringify(window.easel.form.values[name]) === JSON.stringify(value))"
-        self.page.wait_for_function(script, arg=values, timeout=PATIENCE_MS)
+        script = "([place, wanted]) => Object.entries(wanted).every(([name, value]) =>"
+        script += " JSON.stringify(window.easel.pages[place].form.values[name]) === JSON.stringify(value))"
+        self.page.wait_for_function(script, arg=[self.place, values], timeout=PATIENCE_MS)
 
     def last_request(self) -> dict[str, Any]:
         """The request of the job that the page follows."""
@@ -193,8 +196,15 @@ class Easel:
     def tab(self, name: str) -> None:
         self.page.locator(f"#tabs button[role=tab][data-tab-id={name}]").click()
 
+    def img2img(self, mode: str = "img2img") -> Easel:
+        """Go to one of img2img's sub-tabs; from now on its fields are meant."""
+        self.place = "img2img"
+        self.tab("img2img")
+        self.page.locator(f"#mode_img2img [data-mode={mode}]").click()
+        return self
+
     def value(self, field: str) -> str:
-        return self.page.locator(f"#txt2img_{field} :is(textarea, input:not([type=range]))").first.input_value()
+        return self.page.locator(f"#{self.place}_{field} :is(textarea, input:not([type=range]))").first.input_value()
 
 
 class Cable:

@@ -15,7 +15,7 @@ from modules.web.forms import (
     PAGE_PARAMETERS,
     TEXT_LISTS,
     TXT2IMG,
-    describe_fields,
+    describe_field,
     describe_overrides,
     element_id,
 )
@@ -138,7 +138,7 @@ def test_styles_and_override_settings_take_effect(site: Site, chooser: Checkpoin
 
 
 def test_the_page_knows_every_field_and_how_each_option_is_overridden() -> None:
-    described = {field["name"]: field for field in describe_fields(TXT2IMG)}
+    described = {field["name"]: field for field in (describe_field(TXT2IMG, name) for name in PAGE_FIELDS[TXT2IMG])}
     assert list(described) == list(PAGE_FIELDS[TXT2IMG])
     assert described["subseed"]["default"] == "-1"
     assert described["styles"]["default"] == []

@@ -1,14 +1,14 @@
 /** A picture that can be drawn on: the canvas of img2img, sketch and inpaint. */
 import { Refused } from "./api.js";
 import { debounce, h } from "./dom.js";
+import { blankFile, emptyLayer, flattenedFile, grownContent } from "./canvas_content.js";
 import { wipe } from "./canvas_fill.js";
 import { History } from "./canvas_history.js";
 import { Keeper } from "./canvas_keeper.js";
 import { Keys } from "./canvas_keys.js";
-import { Layer } from "./canvas_layer.js";
 import { Masks } from "./canvas_masks.js";
-import { drawMirrored, drawnFile, readPicture } from "./canvas_picture.js";
-import { drawLayer, maskGrowth, maskOf } from "./canvas_pixels.js";
+import { readPicture } from "./canvas_picture.js";
+import { maskOf } from "./canvas_pixels.js";
 import { Pointer } from "./canvas_pointer.js";
 import { Stage } from "./canvas_stage.js";
 import { Toolbar } from "./canvas_toolbar.js";
@@ -20,10 +20,9 @@ const SEND_MS = 600;
 const BLANK = { width: 512, height: 512 };
 
 /**
- * @typedef {import("./canvas_picture.js").Picture} Picture
  * @typedef {import("./canvas_tools.js").Brush} Brush
- * @typedef {{picture: Picture | null, layer: Layer | null}} Content
- * @typedef {"nothing" | "mask" | "colour"} Draws
+ * @typedef {import("./canvas_content.js").Content} Content
+ * @typedef {import("./canvas_content.js").Draws} Draws
  * @typedef {{name: string, draws: Draws, label: string, messages: import("./messages.js").Messages, brush?: Partial<Brush>,
  *   blankSize?: () => {width: number, height: number}}} Wishes
  *   name: under which it is kept over a reload; label: for screen readers; brush.color of a mask: how it is shown;
@@ -42,6 +41,8 @@ export class PictureCanvas extends EventTarget {
     /** @type {Content} */
     this.content = { picture: null, layer: null };
     this.history = new History();
+    /** Whether nothing was done yet with a picture that came in place of another. */
+    this.replaced = false;
     this.isLarge = false;
     this.keeper = new Keeper(name);
     this.sender = new DrawingSender(() => this.layer);
@@ -61,6 +62,8 @@ export class PictureCanvas extends EventTarget {
     this.asked = 0;
     /** @type {Promise<unknown>} ends when the picture that was asked for last is there */
     this.ready = this.#restore();
+    /** @type {Promise<unknown>} ends when the picture has grown as often as was asked for */
+    this.growing = Promise.resolve();
   }
 
   get layer() {
@@ -78,24 +81,24 @@ export class PictureCanvas extends EventTarget {
   }
 
   /**
-   * Show a picture, or none. What was there before comes back by undo. Throws Refused for what cannot be shown.
+   * Show a picture, or none. Throws Refused for what cannot be shown.
    * @param {Blob | null} blob @param {{id?: string}} [known] id: under which the server has it already
    */
   async setPicture(blob, { id = "" } = {}) {
-    await this.#load(async () => {
+    await this.#replace(async () => {
       if (!blob) return { picture: null, layer: null };
       const picture = await readPicture(blob);
       if (id) markSent(blob, { id, width: picture.width, height: picture.height });
-      return { picture, layer: this.#newLayer(picture) };
+      return { picture, layer: emptyLayer(this.draws, picture) };
     });
   }
 
   /** Show a picture that the server keeps, and a mask over it. @param {string} id @param {string} [maskId] */
   async setPictureById(id, maskId = "") {
-    await this.#load(async () => {
+    await this.#replace(async () => {
       const [blob, mask] = await Promise.all([fetchKept(id), maskId ? fetchKept(maskId) : null]);
       const picture = await readPicture(blob);
-      const layer = this.#newLayer(picture);
+      const layer = emptyLayer(this.draws, picture);
       markSent(blob, { id, width: picture.width, height: picture.height });
       if (mask && layer && this.draws === "mask") maskOf(layer, await readPicture(mask));
       return { picture, layer };
@@ -109,11 +112,7 @@ export class PictureCanvas extends EventTarget {
 
   /** Begin with a white sheet. */
   async startBlank() {
-    const { width, height } = this.blankSize();
-    await this.open(await drawnFile(width, height, (context) => {
-      context.fillStyle = "white";
-      context.fillRect(0, 0, width, height);
-    }));
+    await this.open(await blankFile(this.blankSize()));
   }
 
   /**
@@ -121,6 +120,7 @@ export class PictureCanvas extends EventTarget {
    * @returns {Promise<{picture: string, drawing: string}>} ids, "" for what there is not
    */
   async ids() {
+    await this.growing;
     await this.ready;
     const { content } = this;
     if (!content.picture) return { picture: "", drawing: "" };
@@ -130,26 +130,17 @@ export class PictureCanvas extends EventTarget {
 
   /** The picture as it is seen, with coloured strokes; a mask is left out. @returns {Promise<Blob | null>} */
   async flattened() {
+    await this.growing;
     await this.ready;
-    const { picture, layer } = this.content;
-    if (!picture || this.draws !== "colour" || !layer || layer.isEmpty()) return picture && picture.blob;
-    return drawnFile(picture.width, picture.height, (context) => {
-      context.drawImage(picture.image, 0, 0);
-      drawLayer(context, layer);
-    });
+    return flattenedFile(this.content);
   }
 
-  /** Let the picture grow by pixels on its sides; what is new mirrors what is there, and is masked. @param {{left?: number, right?: number, up?: number, down?: number}} sides */
-  async extend({ left = 0, right = 0, up = 0, down = 0 }) {
-    await this.#load(async () => {
-      const { picture, layer: old } = this.content;
-      if (!picture) return this.content;
-      const blob = await drawnFile(picture.width + left + right, picture.height + up + down, (context) => drawMirrored(context, picture, { left, up }));
-      const grown = await readPicture(blob);
-      const layer = this.#newLayer(grown);
-      if (layer && old && this.draws === "mask") maskGrowth(layer, old, { left, up });
-      return { picture: grown, layer };
-    }).catch((error) => this.messages.failure(error));
+  /** Let the picture grow by pixels on its sides; what is new is masked. @param {{left?: number, right?: number, up?: number, down?: number}} sides */
+  extend({ left = 0, right = 0, up = 0, down = 0 }) {
+    const grow = () => this.#load(() => grownContent(this.content, this.draws, { left, right, up, down }), () => this.#remember(this.#stepTo(this.content)));
+    // One after the other: two clicks in a row mean both.
+    this.growing = this.growing.then(() => this.ready).then(grow).catch((error) => this.messages.failure(error));
+    return this.growing;
   }
 
   clear() {
@@ -166,8 +157,7 @@ export class PictureCanvas extends EventTarget {
 
   /** Note an edit that is complete. @param {import("./canvas_history.js").Step | null} step */
   drew(step) {
-    if (!step) return;
-    this.history.push(step);
+    if (step) this.#remember(step);
     this.update();
   }
 
@@ -190,24 +180,39 @@ export class PictureCanvas extends EventTarget {
     this.update();
   }
 
-  /** @param {Picture} picture */
-  #newLayer({ width, height }) {
-    return this.draws === "nothing" ? null : new Layer(width, height, this.draws === "mask" ? 1 : 4);
+  /** @param {import("./canvas_history.js").Step} step */
+  #remember(step) {
+    // Whoever works on the new picture does not mean to get the last one back by undoing once too often.
+    if (this.replaced) this.history.clear();
+    this.replaced = false;
+    this.history.push(step);
   }
 
-  /** Bring something else onto the canvas, unless something else again was asked for meanwhile. @param {() => Promise<Content>} make */
-  #load(make) {
+  /** Show another picture; until something is done with it, undo brings the last one back. @param {() => Promise<Content>} make */
+  #replace(make) {
+    return this.#load(make, () => {
+      const step = this.#stepTo(this.content);
+      this.history.clear();
+      if (!this.content.picture) return;
+      this.history.push(step);
+      this.replaced = true;
+    });
+  }
+
+  /** Bring something else onto the canvas, unless something else again was asked for meanwhile. @param {() => Promise<Content>} make @param {() => void} remember how to go back */
+  #load(make, remember) {
     this.asked += 1;
     const number = this.asked;
     const work = (async () => {
+      this.element.setAttribute("aria-busy", "true");
       const content = await make();
       if (number !== this.asked || content === this.content) return;
       if (!content.picture && !this.content.picture) return;
       this.tools.cancel();
-      this.history.push(this.#stepTo(this.content));
+      remember();
       this.#show(content);
     })();
-    this.ready = work.catch(() => {});
+    this.ready = work.catch(() => {}).then(() => number === this.asked && this.element.removeAttribute("aria-busy"));
     return work;
   }
 
@@ -245,7 +250,7 @@ export class PictureCanvas extends EventTarget {
       const picture = await readPicture(kept.blob);
       if (kept.id && (await isKept(kept.id))) markSent(kept.blob, kept);
       if (this.asked) return;
-      const layer = this.#newLayer(picture);
+      const layer = emptyLayer(this.draws, picture);
       for (const [index, tile] of tiles) layer?.put(index, tile);
       this.keeper.adopt({ picture, layer }, kept);
       this.#show({ picture, layer }, true);

@@ -98,8 +98,13 @@ function coverLine(cover, place, box, from, to, hardness) {
       const square = offX * offX + offY * offY;
       if (square >= outer * outer) continue;
       const soft = Math.max((outer - 0.5) * (1 - hardness), 1);
-      const depth = (outer - Math.sqrt(square)) / soft;
-      const value = depth >= 1 ? 255 : soft === 1 ? depth * 255 : depth * depth * (3 - 2 * depth) * 255;
+      const core = outer - soft;
+      if (core > 0 && square <= core * core) {
+        cover[spot] = 255;
+        continue;
+      }
+      const depth = Math.min((outer - Math.sqrt(square)) / soft, 1);
+      const value = soft === 1 ? depth * 255 : depth * depth * (3 - 2 * depth) * 255;
       if (value > cover[spot]) cover[spot] = value;
     }
   }

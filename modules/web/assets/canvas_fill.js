@@ -18,6 +18,10 @@ const FILLED = 2;
 export function fillRegion(edit, at) {
   const { layer } = edit;
   const { width, height } = layer;
+  if (layer.isEmpty()) {
+    coverTiles(edit, (cover) => Boolean(cover.fill(255)));
+    return;
+  }
   const region = sameAs(layer, Math.floor(at.x), Math.floor(at.y));
   flood(region, width, height, Math.floor(at.x), Math.floor(at.y));
   coverTiles(edit, (cover, box) => {

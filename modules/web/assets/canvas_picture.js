@@ -27,8 +27,8 @@ export async function readPicture(blob) {
   }
 }
 
-/** Make a picture out of what is drawn on a canvas of this size. @param {number} width @param {number} height @param {(context: CanvasRenderingContext2D) => void} draw */
-export async function drawnFile(width, height, draw) {
+/** Make a file of what is drawn on a canvas of this size. @param {{width: number, height: number}} size @param {(context: CanvasRenderingContext2D) => void} draw */
+export async function drawnFile({ width, height }, draw) {
   const canvas = document.createElement("canvas");
   canvas.width = width;
   canvas.height = height;
@@ -92,7 +92,7 @@ async function moves(blob) {
 /** @param {Blob} blob @param {string} name */
 async function firstFrame(blob, name) {
   const frame = await createImageBitmap(blob).catch(() => refuse(name));
-  const still = await drawnFile(frame.width, frame.height, (context) => context.drawImage(frame, 0, 0));
+  const still = await drawnFile(frame, (context) => context.drawImage(frame, 0, 0));
   frame.close();
   return still;
 }

@@ -33,7 +33,7 @@ export async function encodeLayer(layer, stale = () => false) {
   return new Blob([SIGNATURE, ...parts], { type: "image/png" });
 }
 
-/** The scan lines of a row of tiles, each after the number of its filter. @param {import("./canvas_layer.js").Layer} layer @param {number} row */
+/** The scan lines of a row of tiles, each after a zero: as they are, unfiltered. @param {import("./canvas_layer.js").Layer} layer @param {number} row */
 function band(layer, row) {
   const { width, height, channels } = layer;
   const lines = Math.min(TILE, height - row * TILE);

@@ -41,6 +41,8 @@ export class Pointer {
     for (const type of ["pointerup", "pointercancel"]) listen(type, (event) => this.#up(event));
     listen("pointerleave", () => this.#hovered(null));
     listen("wheel", (event) => this.#wheel(event));
+    // A long press of a finger is a stroke here.
+    listen("contextmenu", (event) => event.pointerType !== "mouse" && event.preventDefault());
     // The middle button would start the browser's own scrolling.
     listen("mousedown", (event) => event.button === 1 && event.preventDefault());
   }

@@ -2,9 +2,10 @@
 import { h, whenPresent } from "./dom.js";
 
 export class FormLooks {
-  /** @param {import("./form.js").Form} form */
-  constructor(form) {
+  /** @param {import("./form.js").Form} form @param {Record<string, string>} scripts titles by name */
+  constructor(form, scripts) {
     this.form = form;
+    this.scripts = scripts;
   }
 
   start() {
@@ -12,12 +13,16 @@ export class FormLooks {
     for (const place of ["#txtimg_hr_finalres", `#${this.form.page}_override_settings_row`, "#txt2img_hr_scale"]) {
       whenPresent(place, () => this.#show());
     }
+    for (const name of Object.keys(this.scripts)) whenPresent(`#${this.form.page}_script_${name}`, () => this.#show());
   }
 
   #show() {
     const { values } = this.form;
     const row = document.getElementById(`${this.form.page}_override_settings_row`);
     row?.toggleAttribute("data-easel-filled", values.override_settings?.length > 0);
+    for (const [name, title] of Object.entries(this.scripts)) {
+      document.getElementById(`${this.form.page}_script_${name}`)?.toggleAttribute("data-easel-open", values.script === title);
+    }
     if (this.form.page !== "txt2img") return;
     const byResize = values.hr_resize_x > 0 || values.hr_resize_y > 0;
     document.getElementById("txt2img_hr_scale")?.toggleAttribute("data-easel-idle", byResize);

@@ -9,6 +9,7 @@ import { Inspector } from "./inspector.js";
 import { Outcome } from "./outcome.js";
 import { Paster } from "./paster.js";
 import { PictureTools } from "./picture_tools.js";
+import { pluginValues } from "./plugin_fields.js";
 import { ProgressView } from "./progress.js";
 import { PromptTools } from "./prompt_tools.js";
 import { TokenCounters } from "./tokens.js";
@@ -43,7 +44,7 @@ export class GenerationPage {
     gallery.start();
     lightbox.follow(gallery);
     new ProgressView(this.name, steering).start();
-    new FormLooks(form).start();
+    new FormLooks(form, facts.scripts[this.name]).start();
     new TokenCounters(form, live, facts.longest_prompt).start();
     new PromptTools(form, messages, this.paster, styles).start();
     new Inspector(form).start();
@@ -53,7 +54,8 @@ export class GenerationPage {
 
   /** Put a job's settings on the form and show it. @param {Record<string, any>} request */
   async use(request) {
-    this.form.set(request);
+    const scripts = this.shared.facts.scripts[this.name];
+    this.form.set({ ...request, ...pluginValues(this.form.fields, scripts, request.extras ?? {}) });
     openTab(this.name);
   }
 

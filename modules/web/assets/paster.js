@@ -5,7 +5,8 @@ const TEXT_TYPES = /^(text\/|application\/json$)/;
 const LARGEST_TEXT = 200_000;
 
 /**
- * @typedef {{fields: Record<string, any>, override_settings: string[], styles: string[] | null, checkpoint: string | null, notes: string[]}} Pasted
+ * @typedef {{fields: Record<string, any>, override_settings: string[], styles: string[] | null, checkpoint: string | null, notes: string[],
+ *   plugins: Record<string, Record<string, any>>}} Pasted
  * @typedef {{text: string | null, source: string, format: string, width: number, height: number, items: Record<string, string>,
  *   unmapped: string[], digest: string, pasted: Pasted | null}} PictureInfo
  */
@@ -52,7 +53,7 @@ export class Paster {
   apply(pasted, unmapped = []) {
     const values = { ...pasted.fields, override_settings: this.#needed(pasted) };
     if (pasted.styles !== null) values.styles = pasted.styles;
-    this.form.set(values);
+    this.form.set({ ...values, ...pasted.plugins[this.form.page] });
     const lost = [...new Set([...pasted.notes, ...unmapped])];
     this.messages.note(summary(pasted, this.form.page === "txt2img"), "info", lost);
   }

@@ -121,7 +121,10 @@ export class SourcePanel {
 
   /** @param {string} name @param {"nothing" | "mask" | "colour"} draws @param {string} label */
   #make(name, draws, label) {
-    const canvas = new PictureCanvas({ name, draws, label, messages: this.messages, brush: BRUSHES[draws] });
+    const canvas = new PictureCanvas({
+      name, draws, label, messages: this.messages, brush: BRUSHES[draws],
+      blankSize: () => ({ width: this.form.values.width, height: this.form.values.height }),
+    });
     canvas.addEventListener("picture", () => this.#tellSize());
     this.canvases.set(name, canvas);
     return canvas;
@@ -139,9 +142,12 @@ export class SourcePanel {
       this.messages.note("There is no picture to copy yet.");
       return;
     }
-    const drawn = this.mode === "sketch" || this.mode === "inpaint_sketch";
-    const picture = drawn ? await from.flattened() : await from.picture();
-    if (picture) await this.take(to, picture);
+    try {
+      const picture = await from.flattened();
+      if (picture) await this.take(to, picture);
+    } catch (error) {
+      this.messages.failure(error);
+    }
   }
 
   #mark() {

@@ -12,11 +12,13 @@ import gradio as gr
 from modules.core.errors import EaselError, InvalidRequest, JobNotFound
 from modules.core.parameters import PARAMETERS
 from modules.web.checkpoints import CheckpointChooser
-from modules.web.forms import PAGE_FIELDS, STYLES_FIELD, choices_of, make_component
+from modules.web.forms import STYLES_FIELD, choices_of
+from modules.web.job_pictures import gallery_source
 from modules.web.pages.events import FRONTEND_ONLY, SERVER
 from modules.web.pages.settings_column import build_settings_column
 from modules.web.requests import RequestMaker
 from modules.web.services import WebServices
+from modules.web.tab_forms import TabForm
 
 LISTED = ("hr_checkpoint", "refiner_checkpoint")
 """Fields whose choices change while the server runs."""
@@ -34,11 +36,16 @@ class ListedFields:
 
 @dataclass(frozen=True, slots=True)
 class Tab:
-    """One generation tab while it is built; `name` is the first part of its elements' ids."""
+    """One generation tab while it is built."""
 
-    name: str
+    form: TabForm
     services: WebServices
     chooser: CheckpointChooser
+
+    @property
+    def name(self) -> str:
+        """The first part of the ids of its elements."""
+        return self.form.tab
 
     def script(self, method: str) -> str:
         """Return the JavaScript of an event that hands the fields' values to a method of the tab's form."""
@@ -59,7 +66,7 @@ def build_generation(tab: Tab) -> BuiltTab:
     fields: dict[str, Any] = {}
 
     def add(name: str) -> Any:
-        fields[name] = make_component(tab.name, name, tab.services.lists)
+        fields[name] = tab.form.make(name)
         return fields[name]
 
     with gr.Row(elem_id=f"{tab.name}_toprow", elem_classes=["easel-toprow"]):
@@ -74,10 +81,10 @@ def build_generation(tab: Tab) -> BuiltTab:
         gr.HTML("", elem_id=f"{tab.name}_{place}", elem_classes=["easel-library-place"], js_on_load=None)
     with gr.Row(elem_id=f"{tab.name}_generation", elem_classes=["easel-columns"]):
         with gr.Column(scale=5, elem_id=f"{tab.name}_settings", elem_classes=["easel-settings-column"], min_width=320):
-            build_settings_column(tab.name, add)
+            build_settings_column(tab.form, add)
         with gr.Column(scale=6, elem_id=f"{tab.name}_results", elem_classes=["easel-results"], min_width=320):
             _build_results(tab)
-    components = [fields[name] for name in PAGE_FIELDS[tab.name]]
+    components = [fields[name] for name in tab.form.names()]
     _wire_generate(generate, components, tab)
     return BuiltTab(tab, components, _listed_fields(fields, tab.services))
 
@@ -166,14 +173,16 @@ def _build_results(tab: Tab) -> None:
     refresh = gr.Button(elem_id=f"{tab.name}_gallery_refresh", visible="hidden")
     wanted = gr.Textbox(elem_id=f"{tab.name}_gallery_wanted", visible="hidden")
 
-    def show_pictures(text: str) -> Any:
+    def show_pictures(request: gr.Request, text: str) -> Any:
         wish: Mapping[str, Any] = json.loads(text)
+        job_id, outputs = str(wish["job"]), tab.services.outputs
         try:
-            images = tab.services.jobs.get(str(wish["job"])).images
+            images = tab.services.jobs.get(job_id).images
         except JobNotFound:
             images = ()
+        sources = [gallery_source(image, job_id, outputs, request.headers.get("origin", "")) for image in images]
         selected = min(int(wish["selected"]), len(images) - 1) if images else None
-        return gr.Gallery(value=[str(image.path) for image in images], selected_index=selected)
+        return gr.Gallery(value=sources, selected_index=selected)
 
     refresh.click(
         show_pictures, [wanted], [gallery], js=f"() => [window.easel.pages.{tab.name}.gallery.wanted()]",

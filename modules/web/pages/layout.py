@@ -19,6 +19,7 @@ from modules.web.pages.pnginfo import build_pnginfo
 from modules.web.pages.queue import build_queue
 from modules.web.pages.settings import build_settings
 from modules.web.services import WebServices
+from modules.web.tab_forms import TabForm
 
 TITLE = "Easel"
 SHOW_STATE = "(text) => { window.easel.checkpoints.show(text); return [] }"
@@ -42,7 +43,8 @@ def build_page(services: WebServices, chooser: CheckpointChooser) -> Any:
             tabs = []
             for name in (TXT2IMG, IMG2IMG):
                 with gr.Tab(name, id=name, elem_id=f"tab_{name}"):
-                    tabs.append(build_generation(Tab(name, services, chooser)))
+                    form = TabForm(name, services.lists, services.plugins)
+                    tabs.append(build_generation(Tab(form, services, chooser)))
             with gr.Tab("PNG Info", id="pnginfo", elem_id="tab_pnginfo"):
                 build_pnginfo()
             with gr.Tab("Models", id="models", elem_id="tab_models"):

@@ -6,20 +6,24 @@ there until it is opened, so neither scripts nor a filled form could reach what 
 
 from __future__ import annotations
 
+import html
 from collections.abc import Callable
 from typing import Any
 
 import gradio as gr
 
+from modules.hooks.plugins import SCRIPT_FIELD, PluginDescription
 from modules.web.forms import IMG2IMG, MASK_ALPHA_FIELD, SCALE_FIELD, TXT2IMG
 from modules.web.pages.events import FRONTEND_ONLY
+from modules.web.tab_forms import TabForm
 
 Add = Callable[[str], Any]
 """Creates the component of a field in the layout that is being built."""
 
 
-def build_settings_column(tab: str, add: Add) -> None:
+def build_settings_column(form: TabForm, add: Add) -> None:
     """Build the column and wire the small buttons in it."""
+    tab = form.tab
     if tab == IMG2IMG:
         _build_source(tab, add)
     with gr.Row(elem_classes=["easel-pair"]):
@@ -30,6 +34,8 @@ def build_settings_column(tab: str, add: Add) -> None:
         if tab == TXT2IMG:
             _build_hires(tab, add)
         _build_refiner(tab, add)
+        for plugin in form.sections():
+            _build_section(tab, plugin, add)
     if tab == IMG2IMG:
         _build_resizing(tab, add)
         add("denoising_strength")
@@ -44,6 +50,34 @@ def build_settings_column(tab: str, add: Add) -> None:
     _build_seed(tab, add)
     with gr.Row(elem_id=f"{tab}_override_settings_row", elem_classes=["easel-overrides"]):
         add("override_settings")
+    if form.scripts():
+        _build_scripts(form, add)
+
+
+def _build_section(tab: str, plugin: PluginDescription, add: Add) -> None:
+    """Build a plugin's accordion, which its switch opens; advice and fields are below it."""
+    with gr.Column(elem_id=f"{tab}_{plugin.name}", elem_classes=["easel-fold", "easel-section"], min_width=0):
+        with gr.Row(elem_classes=["easel-fold-head"]):
+            add(f"{plugin.name}.{plugin.switch}")
+        with gr.Column(elem_classes=["easel-fold-body"], min_width=0):
+            _build_note(plugin)
+            for parameter in plugin.valued():
+                add(plugin.field(parameter))
+
+
+def _build_scripts(form: TabForm, add: Add) -> None:
+    """Build the Script dropdown and every script's fields, of which assets/form_looks.js shows the chosen one's."""
+    add(SCRIPT_FIELD)
+    for plugin in form.scripts():
+        with gr.Column(elem_id=f"{form.tab}_script_{plugin.name}", elem_classes=["easel-script"], min_width=0):
+            _build_note(plugin)
+            for parameter in plugin.parameters:
+                add(plugin.field(parameter))
+
+
+def _build_note(plugin: PluginDescription) -> None:
+    if plugin.note:
+        gr.HTML(f"<p>{html.escape(plugin.note)}</p>", elem_classes=["easel-note-line"], js_on_load=None)
 
 
 def _build_source(tab: str, add: Add) -> None:
