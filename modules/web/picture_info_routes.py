@@ -7,6 +7,7 @@ from typing import Any
 from fastapi import APIRouter, Request
 from starlette.concurrency import run_in_threadpool
 
+from modules.core.errors import InvalidRequest
 from modules.imaging.metadata import read_infotext
 from modules.web.forms import PASTED_FIELDS
 from modules.web.handover import read_body
@@ -27,9 +28,18 @@ def make_picture_info_router(services: WebServices) -> APIRouter:
 
 
 def describe_picture(content: bytes, services: WebServices) -> dict[str, Any]:
-    """Return what a picture's file says; from then on the picture is kept. Raises InvalidRequest."""
+    """Return what a picture's file says; from then on the picture is kept.
+
+    One that is damaged is not, but still tells of itself what can be read. Raises InvalidRequest when that is nothing.
+    """
     found = read_infotext(content)
-    digest = services.inputs.keep(content)
+    digest, problem = "", ""
+    try:
+        digest = services.inputs.keep(content)
+    except InvalidRequest as error:
+        if found.text is None:
+            raise
+        problem = str(error)
     pasted = None
     if found.infotext is not None:
         pasted = Paster(services).paste_infotext(found.infotext, PASTED_FIELDS).message()
@@ -42,5 +52,6 @@ def describe_picture(content: bytes, services: WebServices) -> dict[str, Any]:
         "items": dict(found.items),
         "unmapped": list(found.unmapped),
         "digest": digest,
+        "problem": problem,
         "pasted": pasted,
     }

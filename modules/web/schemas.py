@@ -88,7 +88,7 @@ IMG2IMG = BodyKind(
     {api: name for api, name in FIELD_OF_API.items() if api not in _SECOND_PASS},
     {
         **_COMMON,
-        "init_images": PlainField(None, (list,), "a list of one picture"),
+        "init_images": PlainField(None, (list,), "a list of pictures"),
         "mask": _TEXT,
         "mask_blur": PlainField(None, (int,), "a whole number or null"),
         "inpainting_fill": PlainField(0, (int,), "0 (fill), 1 (original), 2 (latent noise) or 3 (latent nothing)"),

@@ -17,18 +17,23 @@ from modules.web.sdapi_facts import STANDARD_PAIRS
 TIMESTAMP = "%Y%m%d%H%M%S"
 
 
-def generation_answer(job: Job, parameters: Mapping[str, Any], styles: Sequence[str]) -> dict[str, Any]:
+def generation_answer(
+    job: Job, parameters: Mapping[str, Any], styles: Sequence[str], batch_size: int
+) -> dict[str, Any]:
     """Return the answer for an ended job; `parameters` are the body's fields with A1111's defaults.
 
     Pictures come as the files that were written, metadata included. Raises OSError when one is gone.
     """
     images = [base64.b64encode(image.path.read_bytes()).decode() for image in job.images]
     shown = images if parameters.get("send_images") is not False else []
-    return {"images": shown, "parameters": dict(parameters), "info": json.dumps(describe_job(job, styles))}
+    return {"images": shown, "parameters": dict(parameters), "info": json.dumps(describe_job(job, styles, batch_size))}
 
 
-def describe_job(job: Job, styles: Sequence[str]) -> dict[str, Any]:
-    """Return what A1111 calls the info of a run; its lists have one entry per picture that was made."""
+def describe_job(job: Job, styles: Sequence[str], batch_size: int) -> dict[str, Any]:
+    """Return what A1111 calls the info of a run; its lists have one entry per picture that was made.
+
+    The parts of a job differ in nothing but their pictures, and their seeds run on.
+    """
     request = job.request
     pairs = dict(parse_infotext(job.images[0].infotext).pairs) if job.images else {}
     prompt, negative = (_as_used(text, request.comments) for text in (request.prompt, request.negative_prompt))
@@ -48,7 +53,7 @@ def describe_job(job: Job, styles: Sequence[str]) -> dict[str, Any]:
         "sampler_name": pairs.get("Sampler", request.sampler),
         "cfg_scale": request.cfg_scale,
         "steps": request.steps,
-        "batch_size": request.batch_size,
+        "batch_size": batch_size,
         "restore_faces": False,
         "face_restoration_model": None,
         "sd_model_name": pairs.get("Model"),

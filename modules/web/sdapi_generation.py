@@ -17,15 +17,16 @@ from modules.core.parameter import RANDOM_SEED
 from modules.core.parameters import PARAMETERS
 from modules.core.request import LARGEST_RANDOM_SEED, GenerationRequest
 from modules.imaging.parsing import parse_infotext
-from modules.jobs.model import JobState, Purpose
+from modules.jobs.model import JobState, Part, Purpose
 from modules.web.checkpoints import SETTING, CheckpointChooser
 from modules.web.handover import discard, ended_before_gone
 from modules.web.pasting import Paster
 from modules.web.requests import styled_prompts
-from modules.web.schemas import IMG2IMG, ApiBody, BodyKind, read_body, told_back
+from modules.web.schemas import ApiBody, BodyKind, read_body, told_back
 from modules.web.sdapi_answer import generation_answer
-from modules.web.sdapi_http import ApiError, answer_json, decode_picture, read_object
+from modules.web.sdapi_http import ApiError, answer_json, read_object
 from modules.web.sdapi_options import list_problems, read_options
+from modules.web.sdapi_pictures import with_pictures
 from modules.web.sdapi_scripts import read_extras
 from modules.web.sdapi_tasks import Tasks
 from modules.web.services import WebServices
@@ -36,9 +37,12 @@ NOBODY_WAITS = 499
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What a body asks for, checked: the request, whether its pictures stay, and what the answer tells back."""
+    """What a body asks for, checked: the requests, whether the pictures stay, and what the answer tells back.
 
-    request: GenerationRequest
+    There is more than one request where several pictures are worked over.
+    """
+
+    requests: list[GenerationRequest]
     body: ApiBody
     parameters: dict[str, Any]
     purpose: Purpose
@@ -47,6 +51,12 @@ class Order:
     def styles(self) -> list[str]:
         """The names of the styles that the body chose."""
         return list(self.body.rest["styles"] or ())
+
+    @property
+    def batch_size(self) -> int:
+        """How many pictures A1111 would make at once."""
+        several = len(self.body.rest.get("init_images") or ())
+        return several if several > 1 else self.requests[0].batch_size
 
 
 class BodyMaker:
@@ -90,25 +100,10 @@ class BodyMaker:
         values.update(self._styled(values, read.rest["styles"] or ()))
         pairs = parse_infotext(read.rest["infotext"] or "").pairs
         values["extras"] = read_extras(self.kind.name, read.rest, self._services.plugins, pairs)
-        request = GenerationRequest.checked(values, self._services.lists)
-        request = request.model_copy(update=self._pictures(read.rest))
+        request = _with_subseed(GenerationRequest.checked(values, self._services.lists))
+        requests = with_pictures(request, read.rest, self._services.inputs)
         purpose = Purpose.KEEP if read.rest["save_images"] else Purpose.HANDOVER
-        return Order(_with_subseed(request), read, told_back(self.kind, body), purpose)
-
-    def _pictures(self, rest: Mapping[str, Any]) -> dict[str, str]:
-        """Keep the pictures that a body brings, and return their hashes by parameter. Raises InvalidRequest."""
-        brought = {"firstpass_image": ("firstpass_image", rest["firstpass_image"])}
-        if self.kind is IMG2IMG:
-            images: list[Any] = rest["init_images"] or []
-            if len(images) != 1:
-                allowed = "a list of one picture; send one request for each"
-                raise InvalidRequest([FieldProblem("init_images", "init_images", f"{len(images)} pictures", allowed)])
-            brought = {"init_image": ("init_images", images[0]), "mask_image": ("mask", rest["mask"])}
-        return {
-            name: self._services.inputs.keep(decode_picture(picture, field), field)
-            for name, (field, picture) in brought.items()
-            if picture
-        }
+        return Order(requests, read, told_back(self.kind, body), purpose)
 
     def _submit(self, order: Order, owner: str | None) -> str:
         changes = dict(order.body.changes)
@@ -116,7 +111,8 @@ class BodyMaker:
         self._services.settings.update(changes)
         if checkpoint:
             self._chooser.choose(str(checkpoint))
-        job = self._services.jobs.submit(order.request, owner, order.purpose)
+        parts = [Part(request) for request in order.requests]
+        job = self._services.jobs.submit_parts(parts, owner, order.purpose)
         self._tasks.remember(order.body.rest["force_task_id"], job.id)
         return job.id
 
@@ -130,7 +126,7 @@ class BodyMaker:
         if job.state is JobState.CANCELLED:
             raise ApiError(409, "JobCancelled", "The job was taken out of the queue before it began.")
         try:
-            answer = generation_answer(job, order.parameters, order.styles)
+            answer = generation_answer(job, order.parameters, order.styles, order.batch_size)
         except OSError as error:
             raise ApiError(500, "PictureGone", f"A finished picture cannot be read: {error.strerror}.") from error
         return answer_json(answer, order.body.ignored)

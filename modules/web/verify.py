@@ -11,7 +11,7 @@ from PIL import Image, ImageChops, ImageStat
 
 from modules.core.errors import FieldProblem, InvalidRequest
 from modules.core.parameters import NO_VAE, PARAMETERS
-from modules.core.request import PICTURE_FIELDS, GenerationRequest
+from modules.core.request import MASK_FIELDS, PICTURE_FIELDS, GenerationRequest
 from modules.imaging.infotext import infotext_values
 from modules.imaging.metadata import read_infotext
 from modules.imaging.parsing import Infotext, parse_infotext
@@ -129,7 +129,11 @@ def _pictures_of(request: GenerationRequest) -> dict[str, object]:
     """Return what an infotext does not say of the pictures that a request began with; nothing where it had none."""
     if not request.init_image:
         return {}
-    return {name: getattr(request, name) for name in PICTURE_FIELDS if PARAMETERS[name].infotext is None}
+    return {
+        name: getattr(request, name)
+        for name in ("init_image", "mask_image", *PICTURE_FIELDS, *MASK_FIELDS)
+        if PARAMETERS[name].infotext is None
+    }
 
 
 def _refuse_img2img(pairs: Mapping[str, str]) -> None:

@@ -27,7 +27,7 @@ NOT_ON_THE_FORM = {
     "firstpass_image": "the button that runs the hires pass over a finished picture sets it",
     "disable_networks": "A1111 has it in the API alone",
     "init_image": "the canvas", "mask_image": "the canvas",
-    "mask_round": "A1111 has it in the API alone",
+    "mask_round": "A1111 has it in the API alone", "latent_mask": "A1111 has it in the API alone",
     **{name: "the Settings tab" for name, parameter in PARAMETERS.items() if parameter.option is not None},
 }
 A1111_IMG2IMG_IDS = {

@@ -1,7 +1,6 @@
 """What each sub-tab of img2img makes of its pictures, and what it refuses."""
 
 import io
-from collections.abc import Iterator
 
 import numpy as np
 import pytest
@@ -23,9 +22,10 @@ def inputs(site: Site) -> InputStore:
 
 
 @pytest.fixture
-def maker(site: Site) -> Iterator[RequestMaker]:
+def maker(site: Site) -> RequestMaker:
     services = site.services
-    yield RequestMaker(services, CheckpointChooser(services.files.checkpoints, services.settings, services.jobs.preload))
+    chooser = CheckpointChooser(services.files.checkpoints, services.settings, services.jobs.preload)
+    return RequestMaker(services, chooser)
 
 
 def keep(inputs: InputStore, picture: Image.Image) -> str:
@@ -113,7 +113,8 @@ def test_mask_transparency_lets_the_picture_through(inputs: InputStore) -> None:
 
 
 def test_the_blur_softens_the_edge_of_an_inpaint_sketch(inputs: InputStore) -> None:
-    values = {"mode": "inpaint_sketch", "picture": keep(inputs, photo()), "drawing": keep(inputs, strokes()), "mask_blur_x": 4}
+    picture, drawing = keep(inputs, photo()), keep(inputs, strokes())
+    values = {"mode": "inpaint_sketch", "picture": picture, "drawing": drawing, "mask_blur_x": 4}
     drawn = pixels(inputs, picture_values(values, inputs)["init_image"])
     edge = drawn[24, 30:50, 2]
     assert len(set(edge.tolist())) > 5

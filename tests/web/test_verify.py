@@ -166,10 +166,31 @@ def test_a_picture_that_cannot_be_made_again_is_refused(client: TestClient, text
 
 
 def test_pixels_that_cannot_be_read_are_refused(client: TestClient, site: Site) -> None:
-    noise = Image.effect_noise((64, 64), 50)
-    content = embed(noise, f"a cat\n{LINE}", "png")
-    digest = site.services.inputs.keep(content[: len(content) // 2])
-    assert client.post("/easel/verify", json={"digest": digest}).status_code == 422
+    job = finish(site)
+    content = embed(Image.effect_noise((64, 64), 50), f"a cat\n{LINE}", "png")
+    job.images[0].path.write_bytes(content[: len(content) // 2])
+    assert client.post("/easel/verify", json={"job": job.id, "index": 0}).status_code == 422
+
+
+def test_a_damaged_picture_still_tells_its_infotext(client: TestClient) -> None:
+    content = embed(Image.effect_noise((64, 64), 50), f"a cat\n{LINE}", "png")
+    told = client.post("/easel/png-info", content=content[: len(content) // 2]).json()
+    assert told["text"].startswith("a cat")
+    assert told["digest"] == ""
+    assert "damaged" in told["problem"]
+
+
+def test_a_picture_of_img2img_is_made_again_from_the_same_picture(client: TestClient, site: Site) -> None:
+    picture = io.BytesIO()
+    Image.new("RGB", (64, 64), "orange").save(picture, "PNG")
+    digest = site.services.inputs.keep(picture.getvalue())
+    wanted = {"init_image": digest, "resize_mode": 2, "denoising_strength": 0.4}
+    job = site.finish(**wanted, checkpoint=site.services.files.checkpoints.default().title)
+    image = job.images[0]
+    image.path.write_bytes(embed(Image.open(image.path), f"{image.infotext}, Denoising strength: 0.4", "png"))
+    report(client, job=job.id, index=0)
+    again = site.engine.runs[-1][0]
+    assert {name: getattr(again, name) for name in wanted} == wanted
 
 
 def test_two_passes_are_repeated(client: TestClient, site: Site) -> None:

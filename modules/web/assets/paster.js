@@ -8,7 +8,7 @@ const LARGEST_TEXT = 200_000;
  * @typedef {{fields: Record<string, any>, override_settings: string[], styles: string[] | null, checkpoint: string | null, notes: string[],
  *   plugins: Record<string, Record<string, any>>}} Pasted
  * @typedef {{text: string | null, source: string, format: string, width: number, height: number, items: Record<string, string>,
- *   unmapped: string[], digest: string, pasted: Pasted | null}} PictureInfo
+ *   unmapped: string[], digest: string, problem: string, pasted: Pasted | null}} PictureInfo
  */
 
 export class Paster {

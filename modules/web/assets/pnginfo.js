@@ -76,6 +76,7 @@ export class PictureInfoView {
     return [
       h("p", { class: "easel-source" }, info.text === null ? "No generation parameters" : `Made with ${info.source}`,
         h("span", { class: "easel-soft" }, facts)),
+      info.problem ? h("p", { class: "easel-error-text", role: "alert" }, info.problem) : null,
       h("div", { class: "easel-tools" }, ...this.#buttons(info)),
       info.text === null ? null : h("div", { id: "pnginfo_generation_info", class: "easel-infotext-text easel-framed" },
         ...info.text.split("\n").map((line) => h("p", {}, line))),
@@ -102,7 +103,7 @@ export class PictureInfoView {
       }, "easel-primary") : null,
       button("pnginfo_send_to_img2img", "Send to img2img", () => send("img2img")),
       button("pnginfo_send_to_inpaint", "Send to Inpaint", () => send("inpaint")),
-      pasted ? button("pnginfo_verify", "🔍 Verify", () => this.verification.show({ digest })) : null,
+      pasted && digest ? button("pnginfo_verify", "🔍 Verify", () => this.verification.show({ digest })) : null,
       text === null ? null : button("pnginfo_copy", "Copy", async () => {
         await copyText(text);
         this.messages.note("Infotext copied.");

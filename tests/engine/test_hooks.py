@@ -1,0 +1,229 @@
+"""Every hook in a real run: that it comes, what it is given, and that its changes count."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from modules.core.events import Remark
+from modules.core.request import GenerationRequest
+from modules.core.result import GenerationResult
+from modules.engine.memory import DeviceWishes
+from modules.engine.service import DiffusionEngine, EngineSettings
+from modules.hooks.registry import HookRegistry
+from modules.hooks.spec import (
+    CallNext,
+    Generation,
+    Guided,
+    MaskBlend,
+    ModelInput,
+    Overlay,
+    Picture,
+    Sampled,
+    Step,
+)
+from modules.library.catalog import CheckpointCatalog
+from modules.library.files import ModelFiles
+from tests.engine.conftest import MakeRequest, Watcher
+from tests.hooks.plugins import SECTION, Plugin
+
+SIZE = 64
+Go = Callable[..., tuple[list[np.ndarray], Watcher]]
+
+
+@pytest.fixture(scope="module")
+def engine(catalog: CheckpointCatalog) -> DiffusionEngine:
+    mask = Image.new("L", (SIZE, SIZE))
+    mask.paste(255, (16, 16, 48, 48))
+    pictures = {"picture": Image.new("RGB", (SIZE, SIZE), "green"), "mask": mask}
+    settings = EngineSettings(DeviceWishes(use_cpu=True), pictures=pictures.__getitem__)
+    return DiffusionEngine(ModelFiles(catalog), settings)
+
+
+@pytest.fixture
+def go(engine: DiffusionEngine, request_of: MakeRequest) -> Go:
+    """Makes pictures with the given moments of a plugin, and returns their pixels and what was told."""
+
+    def make(strict: bool = True, plugin: Plugin | None = None, moments: Any = None, **values: Any) -> Any:
+        hooks = HookRegistry([plugin or Plugin(**(moments or {}))], strict=strict)
+        engine.settings = replace(engine.settings, hooks=hooks)
+        watcher = Watcher()
+        engine.generate(request_of(**values), watcher, watcher)
+        return [np.asarray(image.pixels, dtype=int) for image in watcher.images], watcher
+
+    return make
+
+
+INPAINT: dict[str, object] = {"init_image": "picture", "mask_image": "mask", "mask_blur_x": 0, "mask_blur_y": 0}
+
+
+def same(one: list[np.ndarray], other: list[np.ndarray]) -> bool:
+    return len(one) == len(other) and all((a == b).all() for a, b in zip(one, other, strict=True))
+
+
+def test_hook_around_generate(go: Go) -> None:
+    seen: list[GenerationRequest] = []
+
+    def around(generation: Generation, call_next: CallNext) -> GenerationResult:
+        seen.append(generation.request)
+        request = generation.request.model_copy(update={"seed": 99})
+        return call_next(replace(generation, request=request))
+
+    changed, watcher = go(moments={"around_generate": around})
+    assert [request.seed for request in seen] == [5]
+    assert same(changed, go(seed=99)[0])
+    assert watcher.images[0].seed == 99
+
+
+def test_hook_around_generate_may_make_runs_inside_the_run(go: Go) -> None:
+    """A nested run has its own listeners; what it makes goes where the wrapper wants it."""
+    inner, begun = Watcher(), []
+
+    def around(generation: Generation, call_next: CallNext) -> GenerationResult:
+        begun.append(generation.request.steps)
+        if generation.request.steps == 3:
+            request = generation.request.model_copy(update={"steps": 2})
+            generation.nested(replace(generation, request=request, sink=inner))
+        return call_next(generation)
+
+    outer, _ = go(moments={"around_generate": around})
+    assert begun == [3, 2]
+    assert same([np.asarray(inner.images[0].pixels, dtype=int)], go(steps=2)[0])
+    assert same(outer, go()[0])
+
+
+def test_hook_before_model(go: Go) -> None:
+    calls: list[ModelInput] = []
+
+    def brighten(shown: ModelInput) -> None:
+        calls.append(shown)
+        shown.latents = shown.latents + 0.5
+
+    changed, _ = go(moments={"before_model": brighten}, batch_size=2)
+    assert [shown.call for shown in calls] == [0, 1, 2]
+    assert calls[0].latents.shape[0] == 2
+    assert calls[0].latents.shape[2:] == (SIZE // 8, SIZE // 8)
+    assert calls[0].sigma.shape == (2,)
+    assert not same(changed, go(batch_size=2)[0])
+
+
+def test_hook_on_guidance(go: Go) -> None:
+    answers: list[Guided] = []
+
+    def unguided(answer: Guided) -> None:
+        answers.append(answer)
+        expected = answer.unconditional + 7 * (answer.conditionals[0] - answer.unconditional)
+        torch.testing.assert_close(answer.guided, expected)
+        answer.guided = answer.conditionals[0]
+
+    changed, _ = go(moments={"on_guidance": unguided}, cfg_scale=7)
+    without, _ = go(cfg_scale=1)
+    assert len(answers) == 3
+    assert np.abs(changed[0] - without[0]).max() <= 1
+
+
+@pytest.mark.parametrize(("sampler", "last"), [("Euler", 0.0), ("DDIM", 1.0)])
+def test_hook_on_mask_blend(sampler: str, last: float, go: Go) -> None:
+    blends: list[MaskBlend] = []
+
+    def all_old(blend: MaskBlend) -> None:
+        blends.append(blend)
+        expected = blend.made * blend.painted + blend.original * (1 - blend.painted)
+        torch.testing.assert_close(blend.blended, expected)
+        if blend.level is None:
+            blend.blended = blend.original
+
+    changed, _ = go(moments={"on_mask_blend": all_old}, **INPAINT, sampler=sampler, overlay_inpaint=False)
+    levels = [float(blend.level) for blend in blends if blend.level is not None]
+    assert blends[-1].level is None
+    assert levels == sorted(levels, reverse=True)
+    assert levels[-1] > last, "in the sampler's own measure: sigma, or the timestep"
+    assert blends[0].painted.shape == (1, 1, SIZE // 8, SIZE // 8)
+    # What is left is the picture through the VAE: green all over.
+    assert np.abs(changed[0] - changed[0].mean(axis=(0, 1))).mean() < 12
+
+
+def test_hook_after_step(go: Go) -> None:
+    steps: list[Step] = []
+    changed, _ = go(moments={"after_step": steps.append})
+    assert [(step.index, step.steps) for step in steps] == [(0, 3), (1, 3), (2, 3)]
+    assert steps[0].latents.shape == steps[0].denoised.shape == (1, 4, SIZE // 8, SIZE // 8)
+    assert same(changed, go()[0])
+
+
+def test_hook_after_sampling(go: Go) -> None:
+    batches: list[int] = []
+
+    def turn(sampled: Sampled) -> None:
+        batches.append(sampled.first_image)
+        sampled.latents = sampled.latents.flip(0)
+
+    changed, _ = go(moments={"after_sampling": turn}, batch_size=2, batch_count=2)
+    assert batches == [0, 2]
+    plain, _ = go(batch_size=2, batch_count=2)
+    assert same(changed, [plain[1], plain[0], plain[3], plain[2]])
+
+
+@pytest.mark.parametrize("area", ["Whole picture", "Only masked"])
+def test_hook_on_overlay(area: str, go: Go) -> None:
+    overlays: list[Overlay] = []
+
+    def cover(overlay: Overlay) -> None:
+        overlays.append(overlay)
+        overlay.overlay = Image.new("RGBA", overlay.original.size, "red")
+
+    changed, _ = go(moments={"on_overlay": cover}, **INPAINT, inpaint_area=area, masked_padding=4, batch_size=2)
+    assert [overlay.index for overlay in overlays] == [0, 1]
+    assert (changed[0] == (255, 0, 0)).all()
+    assert overlays[0].original.size == overlays[0].mask.size == (SIZE, SIZE)
+    assert (overlays[0].box is not None) == (area == "Only masked")
+    assert overlays[1].latents.shape == overlays[1].source.shape == (1, 4, SIZE // 8, SIZE // 8)
+    go(moments={"on_overlay": cover}, init_image="picture")
+    assert len(overlays) == 2, "without a mask nothing is laid over the result"
+
+
+def test_hook_on_picture(go: Go) -> None:
+    def sign(picture: Picture) -> None:
+        picture.pixels = picture.pixels.resize((8, 8))
+        picture.infotext += f", Signed: {picture.seed}"
+
+    _, watcher = go(moments={"on_picture": sign}, batch_size=2)
+    assert [image.pixels.size for image in watcher.images] == [(8, 8), (8, 8)]
+    assert watcher.images[1].infotext.endswith("Signed: 6")
+
+
+def test_a_plugin_that_fails_in_the_loop_costs_nothing_but_itself(go: Go) -> None:
+    def fail(_: object) -> None:
+        raise KeyError("oh")
+
+    moments = dict.fromkeys(("before_model", "on_guidance", "after_step", "on_picture"), fail)
+    changed, watcher = go(strict=False, moments=moments)
+    told = [event.text for event in watcher.events if isinstance(event, Remark)]
+    assert told == ["Test failed and takes no further part in this run: KeyError: 'oh'."]
+    assert same(changed, go()[0])
+
+
+def test_infotexts_name_the_values_of_the_plugins_that_took_part(go: Go) -> None:
+    plugin = Plugin(description=SECTION)
+    _, watcher = go(plugin=plugin, extras={"glow": {"amount": 0.25, "mood": "cold"}})
+    assert "Glow enabled: True, Glow amount: 0.25, Glow mood: cold, Version: " in watcher.images[0].infotext
+    assert "Glow" not in go(plugin=Plugin(description=SECTION))[1].images[0].infotext
+
+
+def test_a_latent_mask_says_what_is_sampled_and_the_mask_what_is_seen(go: Go, engine: DiffusionEngine) -> None:
+    painted: list[torch.Tensor] = []
+    moments = {"on_mask_blend": lambda blend: painted.append(blend.painted)}
+    nothing = {"nothing": Image.new("L", (SIZE, SIZE))}
+    known = engine.settings.pictures
+    engine.settings = replace(engine.settings, pictures=lambda name: nothing[name] if name in nothing else known(name))
+    go(moments=moments, **INPAINT, latent_mask="nothing")
+    assert painted[0].sum() == 0
+    painted.clear()
+    go(moments=moments, **INPAINT)
+    assert painted[0].sum() == 16
