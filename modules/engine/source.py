@@ -15,9 +15,10 @@ from modules.core.picture_parameters import INPAINT_MASKED, LATENT_NOISE, LATENT
 from modules.core.request import GenerationRequest
 from modules.engine.families import ModelBundle
 from modules.engine.latents import encode
+from modules.engine.plan import LATENT_PIXELS
 from modules.hooks.registry import Moment, silent
 from modules.hooks.spec import MaskBlend, Overlay
-from modules.imaging.fitting import CROP_AND_RESIZE, LATENT_UPSCALE, RESIZE_AND_FILL, fitted, flattened
+from modules.imaging.fitting import CROP_AND_RESIZE, JUST_RESIZE, LATENT_UPSCALE, RESIZE_AND_FILL, fitted, flattened
 from modules.imaging.masks import Box, blurred, doubled, filled, mask_of, region_around, with_aspect
 from modules.imaging.overlays import overlay_of
 
@@ -158,5 +159,6 @@ def _mask(request: GenerationRequest, pictures: PictureSource, size: tuple[int, 
 
 def _sized(picture: Image.Image, request: GenerationRequest) -> Image.Image:
     if request.resize_mode == LATENT_UPSCALE:
-        return picture
+        # Less than one latent cannot be encoded.
+        return fitted(picture, *(max(side, LATENT_PIXELS) for side in picture.size), JUST_RESIZE)
     return fitted(picture, request.width, request.height, request.resize_mode)

@@ -171,17 +171,17 @@ class PluginList:
         return values
 
     def infotext_pairs(self, extras: Mapping[str, Mapping[str, Value]]) -> dict[str, str]:
-        """Return what infotexts hold of the plugins' values."""
+        """Return what infotexts hold of the plugins' values. Raises InvalidRequest when one of these is wrong."""
         pairs: dict[str, str] = {}
         for plugin in self:
             if plugin.name not in extras:
                 continue
             if plugin.place == "script":
                 pairs[SCRIPT_KEY] = plugin.title
+            values = {plugin.switch: True, **plugin.checked(extras[plugin.name])}
             for parameter in plugin.parameters:
-                value = True if parameter.name == plugin.switch else extras[plugin.name].get(parameter.name)
-                if parameter.infotext is not None and value is not None:
-                    pairs[parameter.infotext] = str(value)
+                if parameter.infotext is not None:
+                    pairs[parameter.infotext] = str(values[parameter.name])
         return pairs
 
     def infotext_keys(self) -> frozenset[str]:

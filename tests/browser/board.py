@@ -30,7 +30,8 @@ import {{ PictureCanvas }} from "/assets/canvas.js";
 window.notes = [];
 window.events = [];
 const messages = {{ note: (text) => notes.push(text), failure: (error) => notes.push(error.message) }};
-window.canvas = new PictureCanvas({{ name: "board", draws: "{draws}", label: "Board", messages, brush: {{ size: 20, hardness: 1 }} }});
+const brush = {{ size: 20, hardness: 1 }};
+window.canvas = new PictureCanvas({{ name: "board", draws: "{draws}", label: "Board", messages, brush }});
 for (const name of ["picture", "drawing"]) canvas.addEventListener(name, () => events.push(name));
 document.querySelector("#place").append(canvas.element);
 </script></body></html>"""
@@ -115,7 +116,9 @@ class Board:
         """Choose a picture and wait until it is there."""
         self.choose(content, name)
         width, height = self.upright(content)
-        self.page.wait_for_function("([w, h]) => canvas.size()?.width === w && canvas.size().height === h", arg=[width, height])
+        self.page.wait_for_function(
+            "([w, h]) => canvas.size()?.width === w && canvas.size().height === h", arg=[width, height]
+        )
         self.settle()
 
     @staticmethod
@@ -126,7 +129,9 @@ class Board:
 
     def settle(self) -> None:
         """Wait until the page has drawn what it wants to draw."""
-        self.page.evaluate("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => done(null))))")
+        self.page.evaluate(
+            "new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => done(null))))"
+        )
 
     def button(self, name: str) -> Locator:
         return self.page.locator(".easel-canvas").get_by_role("button", name=name, exact=True)

@@ -289,6 +289,7 @@ def test_undo_holds_no_more_than_its_budget(new_board: NewBoard) -> None:
         "import('/assets/canvas_history.js').then(({ History }) => { const history = new History();"
         " const step = (bytes) => { const made = { bytes, apply: () => step(bytes) }; return made };"
         " for (let count = 0; count < 10; count += 1) history.push(step(40 * 1024 * 1024));"
-        " const many = history.done.length; history.push(step(500 * 1024 * 1024)); return [many, history.done.length] })"
+        " const many = history.done.length; history.push(step(500 * 1024 * 1024));"
+        " return [many, history.done.length] })"
     )
     assert left == [3, 1]

@@ -216,6 +216,22 @@ def test_a_picture_goes_from_the_gallery_to_img2img_with_its_prompt(new_page: Ne
     easel.wait_form(prompt="a teapot", width=128, height=64, steps=STEPS)
 
 
+def test_a_picture_of_the_queue_is_sent_on_from_the_large_view(new_page: NewPage, server: Server) -> None:
+    server.open_gate()
+    easel = new_page()
+    page = easel.page
+    easel.prepare("a vase", width=64, height=128)
+    easel.generate()
+    easel.wait_pictures(1)
+    easel.tab("queue")
+    page.locator(".easel-thumbnail").first.click()
+    page.locator("dialog[open] [title='Send to Inpaint']").click()
+    expect(page.locator("#img2img_inpaint_tab")).to_have_attribute("aria-selected", "true")
+    wait_size(page, 64, 128)
+    easel.place = "img2img"
+    easel.wait_form(prompt="a vase", width=64, height=128)
+
+
 def test_a_picture_can_be_pasted_or_dropped_anywhere(new_page: NewPage) -> None:
     easel = new_page()
     page = easel.page

@@ -1,14 +1,16 @@
 """The real engine and the starter model, from the prompt on the page to the picture in the gallery."""
 
+import io
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import httpx
+import numpy as np
 import pytest
 from PIL import Image, ImageStat
-from playwright.sync_api import BrowserContext
+from playwright.sync_api import BrowserContext, expect
 
 from tests.browser.driver import Easel, Server, free_port
 from tests.fakes import wait_until
@@ -65,6 +67,39 @@ def test_an_apple_on_blue_is_on_blue(real: RealServer, new_context: Callable[...
         assert "a red apple on a blue background" in picture.info["parameters"]
         red, green, blue = border_colour(picture.convert("RGB"))
     assert blue > 1.3 * max(red, green), (red, green, blue)
+
+
+@pytest.mark.timeout(240)
+def test_only_what_was_painted_over_changes(real: RealServer, new_context: Callable[..., BrowserContext]) -> None:
+    easel = Easel(new_context().new_page(), real.url).open().img2img("inpaint")
+    page = easel.page
+    given = Image.effect_noise((128, 128), 60).convert("RGB")
+    content = io.BytesIO()
+    given.save(content, "PNG")
+    file = {"name": "noise.png", "mimeType": "image/png", "buffer": content.getvalue()}
+    page.locator(".easel-canvas[data-name=inpaint] input[type=file]").first.set_input_files([file])
+    stage = page.locator(".easel-canvas[data-name=inpaint] .easel-canvas-stage")
+    expect(page.locator("#img2img_scale_resolution_preview")).to_contain_text("from 128x128")
+    stage.scroll_into_view_if_needed()
+    box = stage.bounding_box()
+    assert box is not None
+    across, down = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    page.mouse.move(across - 30, down)
+    page.mouse.down()
+    page.mouse.move(across + 30, down, steps=5)
+    page.mouse.up()
+    page.locator("#img2img_inpainting_fill").get_by_text("latent noise").click()
+    easel.prepare("a red apple on a blue background", steps=4, mask_blur=0, denoising_strength=1)
+    easel.generate()
+    page.wait_for_function("window.easel.live.shown.img2img?.state === 'finished'", timeout=180_000)
+    address = page.evaluate("window.easel.live.shown.img2img.images[0].url")
+    request = easel.last_request()
+    made = Image.open(io.BytesIO(httpx.get(f"{real.url}{address}").content)).convert("RGB")
+    kept = Image.open(io.BytesIO(httpx.get(f"{real.url}/easel/inputs/{request['mask_image']}").content)).convert("L")
+    painted, changed = np.asarray(kept) > 0, (np.asarray(made) != np.asarray(given)).any(axis=-1)
+    assert 0 < painted.mean() < 0.5
+    assert not changed[~painted].any(), "what was not masked is as it was, byte for byte"
+    assert changed[painted].mean() > 0.9
 
 
 def border_colour(picture: Image.Image) -> tuple[float, ...]:

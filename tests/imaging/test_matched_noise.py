@@ -52,5 +52,5 @@ def test_matched_values_keep_their_order_and_take_the_examples_distribution() ->
     rng = np.random.default_rng(5)
     values, example = rng.normal(size=(4000, 3)), rng.uniform(2, 3, size=(1000, 3))
     matched = matched_histograms(values, example)
-    assert (np.argsort(matched[:, 0], kind="stable") == np.argsort(values[:, 0], kind="stable")).all()
+    assert (np.diff(matched[np.argsort(values[:, 0]), 0]) >= 0).all()
     assert abs(np.quantile(matched[:, 1], 0.25) - 2.25) < 0.05

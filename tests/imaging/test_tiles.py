@@ -1,5 +1,7 @@
 """Pictures cut into tiles and joined again."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -22,7 +24,7 @@ def test_tiles_cover_the_picture_and_share_at_least_the_overlap(
         starts = sorted({place[axis] for place in grid.places()})
         assert starts[0] == 0
         assert starts[-1] + tile == length
-        assert all(start + tile - after >= overlap for start, after in zip(starts, starts[1:], strict=False))
+        assert all(start + tile - after >= overlap for start, after in pairwise(starts))
 
 
 @pytest.mark.parametrize("size", [(100, 70), (64, 64), (64, 200), (129, 65)])

@@ -148,17 +148,24 @@ export class PictureCanvas extends EventTarget {
   }
 
   undo() {
-    if (!this.tools.isDrawing && this.history.undo()) this.update();
+    if (!this.tools.isDrawing && this.history.undo()) this.#drawn();
   }
 
   redo() {
-    if (!this.tools.isDrawing && this.history.redo()) this.update();
+    if (!this.tools.isDrawing && this.history.redo()) this.#drawn();
   }
 
   /** Note an edit that is complete. @param {import("./canvas_history.js").Step | null} step */
   drew(step) {
-    if (step) this.#remember(step);
-    this.update();
+    if (!step) return;
+    this.#remember(step);
+    this.#drawn();
+  }
+
+  /** Take back the stroke that is being drawn. */
+  giveUp() {
+    this.tools.cancel();
+    this.guide([]);
   }
 
   /** @param {{x: number, y: number} | null} at */
@@ -178,6 +185,11 @@ export class PictureCanvas extends EventTarget {
     document.documentElement.toggleAttribute("data-easel-canvas-large", large);
     this.view.fit();
     this.update();
+  }
+
+  #drawn() {
+    this.update();
+    this.dispatchEvent(new Event("drawing"));
   }
 
   /** @param {import("./canvas_history.js").Step} step */
@@ -277,7 +289,6 @@ export class PictureCanvas extends EventTarget {
   }
 
   async #sendDrawing() {
-    this.dispatchEvent(new Event("drawing"));
     // Should it fail, it is sent when it is needed, and that is when the user is told.
     if (!this.tools.isDrawing) await this.sender.send().catch(() => {});
   }

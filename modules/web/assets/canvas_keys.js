@@ -77,6 +77,7 @@ export class Keys {
   /** @param {KeyboardEvent} event @returns {(() => void) | null} */
   #always(event) {
     if (event.ctrlKey || event.metaKey || event.altKey) return null;
+    if (event.code === "Escape" && this.canvas.tools.isDrawing) return () => this.canvas.giveUp();
     if (event.code === "KeyS") return () => this.canvas.enlarge(!this.canvas.isLarge);
     return event.code === "Escape" && this.canvas.isLarge ? () => this.canvas.enlarge(false) : null;
   }

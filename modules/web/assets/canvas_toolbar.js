@@ -43,8 +43,8 @@ export class Toolbar {
       "aria-label": "Colour", oninput: () => canvas.tools.set({ color: this.colour.value }),
     }));
     this.element = h("div", { class: "easel-canvas-bar", role: "toolbar", "aria-label": `${canvas.label}: tools` },
-      group(button("open", "Open another picture", () => this.file.click()), this.file), ...this.#drawing(draws),
-      group(button("close", "Remove the picture", () => canvas.setPicture(null), { class: "easel-canvas-button easel-canvas-remove" })));
+      group(button("open", "Open another picture", () => this.file.click()), this.file,
+        button("close", "Remove the picture", () => canvas.setPicture(null))), ...this.#drawing(draws));
     this.sliders = draws === "nothing" ? null : this.#sliders(draws);
     this.growth = draws === "mask" ? this.#growth() : null;
   }

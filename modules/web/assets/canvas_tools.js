@@ -39,6 +39,8 @@ export class Tools {
     this.ahead = null;
     /** @type {import("./canvas_fill.js").Point[]} */
     this.outline = [];
+    /** @type {(() => void) | null} what is done when the pointer goes up */
+    this.pending = null;
     /** @type {{layer: object, x: number, y: number} | null} where the last stroke ended, for straight lines */
     this.last = null;
   }
@@ -72,9 +74,10 @@ export class Tools {
     const { layer } = this.canvas;
     if (!layer) return;
     const tool = pick ? "pick" : erase ? "eraser" : this.brush.tool;
-    if (tool === "pick") this.#pick(touch);
+    // Not before the pointer goes up: a second finger may follow.
+    if (tool === "pick") this.pending = () => this.#pick(touch);
+    else if (tool === "fill") this.pending = () => this.#fill(touch);
     else if (tool === "lasso") this.outline = [touch];
-    else if (tool === "fill") this.#fill(touch);
     else {
       this.edit = new Edit(layer, this.#ink(tool === "eraser"));
       const dab = this.#dab(touch);
@@ -109,8 +112,10 @@ export class Tools {
     } else if (this.edit && this.ahead) this.#advance();
     if (this.reached && layer) this.last = { layer, x: this.reached.x, y: this.reached.y };
     const step = this.edit?.end();
+    const { pending } = this;
     this.#forget();
     if (step) this.canvas.drew(step);
+    pending?.();
   }
 
   /** Take back what was begun. */
@@ -131,6 +136,7 @@ export class Tools {
     this.reached = null;
     this.ahead = null;
     this.outline = [];
+    this.pending = null;
   }
 
   #advance() {

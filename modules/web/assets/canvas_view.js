@@ -131,6 +131,7 @@ export class View extends EventTarget {
   }
 
   #moved() {
+    this.element.toggleAttribute("data-fitted", this.fitted);
     if (this.picture) {
       const { width, height } = this.frame;
       this.x = Math.min(Math.max(this.x, LEAST_SEEN - this.picture.width * this.scale), width - LEAST_SEEN);

@@ -1,4 +1,4 @@
-/** A picture as large as the window: arrows for the next one, S saves, Esc or a click beside it closes. */
+/** A picture as large as the window: arrows for the next one, S saves, Esc or a click beside it closes; it can be sent on. */
 import { h } from "./dom.js";
 
 export class Lightbox {
@@ -19,13 +19,19 @@ export class Lightbox {
     this.next = button("›", "Next picture", "easel-next", () => this.step(1));
     const close = button("✕", "Close", "", () => this.dialog.close());
     const verify = button("🔍", "Verify: make it again and compare", "", () => this.verify());
-    const bar = h("div", { class: "easel-lightbox-bar" }, this.counter, verify, this.save, close);
+    const sends = [
+      button("🖼️", "Send to img2img", "", () => this.#send("img2img")),
+      button("🎨️", "Send to Inpaint", "", () => this.#send("inpaint")),
+    ];
+    const bar = h("div", { class: "easel-lightbox-bar" }, this.counter, ...sends, verify, this.save, close);
     this.dialog = /** @type {HTMLDialogElement} */ (
       h("dialog", { class: "easel-lightbox", "aria-label": "Picture" }, this.picture, this.previous, this.next, bar)
     );
   }
 
-  start() {
+  /** @param {import("./sending.js").Sending} sending */
+  start(sending) {
+    this.sending = sending;
     document.body.append(this.dialog);
     this.dialog.addEventListener("click", (event) => {
       if (event.target === this.dialog || event.target === this.picture) this.dialog.close();
@@ -62,6 +68,12 @@ export class Lightbox {
   verify() {
     this.dialog.close();
     this.verification.show({ job: this.job, index: this.images[this.place].index });
+  }
+
+  /** @param {string} mode */
+  #send(mode) {
+    this.dialog.close();
+    this.sending?.send(mode, this.images[this.place]);
   }
 
   /** @param {number} by */

@@ -35,7 +35,7 @@ Object.assign(window, { easel: { live, messages, pages, checkpoints, form: txt2i
 function start() {
   watchDocument();
   messages.start();
-  lightbox.start();
+  lightbox.start(sending);
   steering.start();
   checkpoints.start();
   verification.start();
