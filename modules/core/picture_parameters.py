@@ -82,6 +82,16 @@ PICTURE_PARAMETERS = (
         "#ffffff", "As #rrggbb.", maximum=7, option="img2img_background_color", section=_IMG2IMG,
     ),
     Parameter(
+        "color_correction", "Apply color correction to img2img results to match original colors", "flag", False,
+        "Hues are brought back to those of the picture; brightness stays that of the result.",
+        option="img2img_color_correction", section=_IMG2IMG,
+    ),
+    Parameter(
+        "img2img_upscaler", "Upscaler for img2img", "choice", "None",
+        "What enlarges a picture that is smaller than the size that is asked for.",
+        choices=("None", "Lanczos", "Nearest"), option="upscaler_for_img2img", section=_IMG2IMG,
+    ),
+    Parameter(
         "overlay_inpaint", "Overlay original for inpaint", "flag", True,
         "Put the original over the result where nothing was masked, so that it stays as it was.",
         option="overlay_inpaint", section=_IMG2IMG,

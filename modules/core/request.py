@@ -26,6 +26,7 @@ HIRES_FIELDS = (
 """What acts only with `enable_hr`."""
 PICTURE_FIELDS = (
     "resize_mode", "image_cfg_scale", "noise_multiplier", "fix_steps", "background_color", "mask_image",
+    "color_correction", "img2img_upscaler",
 )  # fmt: skip
 """What acts only with a picture to work over; denoising strength and extra noise act there too."""
 MASK_FIELDS = (
@@ -101,6 +102,8 @@ class GenerationRequest(BaseModel):
     noise_multiplier: float = 1.0
     fix_steps: bool = False
     background_color: str = "#ffffff"
+    color_correction: bool = False
+    img2img_upscaler: str = "None"
     overlay_inpaint: bool = True
     mask_weight: float = 1.0
 

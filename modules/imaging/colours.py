@@ -35,7 +35,8 @@ def with_colours_of(picture: Image.Image, original: Image.Image) -> Image.Image:
     tables = [matching_levels(lab[..., channel], wanted[..., channel]) for channel in range(3)]
     matched = np.stack([table[lab[..., channel]] for channel, table in enumerate(tables)], axis=-1)
     both = np.concatenate([matched, pixels], axis=-1)
-    return Image.fromarray(_in_strips(lambda strip: _with_brightness(_rgb(strip[..., :3]), strip[..., 3:]), both), "RGB")
+    found = _in_strips(lambda strip: _with_brightness(_rgb(strip[..., :3]), strip[..., 3:]), both)
+    return Image.fromarray(found, "RGB")
 
 
 def matching_levels(levels: Bytes, wanted: Bytes) -> Bytes:
@@ -57,7 +58,7 @@ def _lab(pixels: Bytes) -> Bytes:
     lightness = np.where(y > _DARK, 116 * np.cbrt(y) - 16, _DARK_LIGHTNESS * y)
     red_green, yellow_blue = 500 * (_root(x) - _root(y)), 200 * (_root(y) - _root(z))
     lab = np.stack([lightness * 255 / 100, red_green + 128, yellow_blue + 128], axis=-1)
-    return np.clip(np.rint(lab), 0, 255).astype(np.uint8)
+    return _levels(np.rint(lab))
 
 
 def _rgb(lab: Bytes) -> Bytes:
@@ -70,7 +71,7 @@ def _rgb(lab: Bytes) -> Bytes:
     x, z = (_cube(root) for root in (middle + (red_green - 128) / 500, middle - (yellow_blue - 128) / 200))
     linear = np.clip(np.stack([x, y, z], axis=-1) * _WHITE @ np.linalg.inv(_TO_XYZ).T, 0, 1)
     shares = np.where(linear <= 0.0031308, linear * 12.92, 1.055 * linear ** (1 / 2.4) - 0.055)
-    return np.clip(np.rint(shares * 255), 0, 255).astype(np.uint8)
+    return _levels(np.rint(shares * 255))
 
 
 def _with_brightness(pixels: Bytes, bright: Bytes) -> Bytes:
@@ -85,7 +86,11 @@ def _with_brightness(pixels: Bytes, bright: Bytes) -> Bytes:
     with np.errstate(divide="ignore", invalid="ignore"):
         colours = np.where(least < 0, grey + (colours - grey) * grey / (grey - least), colours)
         colours = np.where(most > 1, grey + (colours - grey) * (1 - grey) / (most - grey), colours)
-    return (np.clip(colours, 0, 1) * 255).astype(np.uint8)
+    return _levels(colours * 255)
+
+
+def _levels(values: Floats) -> Bytes:
+    return np.clip(values, 0, 255).astype(np.uint8)
 
 
 def _root(values: Floats) -> Floats:

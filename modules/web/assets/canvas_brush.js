@@ -16,6 +16,8 @@ export class Edit {
     this.ink = ink;
     /** @type {Map<number, Uint8Array>} how much of each pixel of a tile is covered, 0 to 255 */
     this.covers = new Map();
+    /** From where to where the rows of a tile are to be blended: two numbers for each. */
+    this.spans = new Int16Array(TILE * 2);
     layer.begin();
   }
 
@@ -26,28 +28,21 @@ export class Edit {
     return cover;
   }
 
-  /** Lay the ink on wherever a box is covered. @param {number} index @param {Box} box within the picture */
-  blend(index, box) {
-    const { layer, ink } = this;
-    const place = layer.boxOf(index);
-    const inside = {
-      left: Math.max(box.left, place.left) - place.left, top: Math.max(box.top, place.top) - place.top,
-      right: Math.min(box.right, place.right) - place.left, bottom: Math.min(box.bottom, place.bottom) - place.top,
-    };
-    if (inside.left >= inside.right || inside.top >= inside.bottom) return;
-    if (ink.erase && !layer.tiles.has(index)) return;
-    const tile = layer.writable(index);
-    const before = layer.before?.get(index) ?? null;
-    const blend = layer.channels === 1 ? blendMask : blendColour;
-    blend(tile, before, this.cover(index), inside, ink);
-    layer.onchange(index, {
-      left: place.left + inside.left, top: place.top + inside.top, right: place.left + inside.right, bottom: place.top + inside.bottom,
-    });
+  /** Lay the ink on wherever a tile is covered. @param {number} index */
+  blend(index) {
+    const place = this.layer.boxOf(index);
+    const width = place.right - place.left;
+    const height = place.bottom - place.top;
+    for (let row = 0; row < height; row += 1) {
+      this.spans[row * 2] = 0;
+      this.spans[row * 2 + 1] = width;
+    }
+    this.#blend(index, { left: 0, top: 0, right: width, bottom: height });
   }
 
   /** Draw with a round brush from one place to another. @param {Dab} from @param {Dab} to @param {number} hardness from 0 to 1 */
   line(from, to, hardness) {
-    const { layer } = this;
+    const { layer, spans } = this;
     const box = {
       left: Math.floor(Math.min(from.x - from.radius, to.x - to.radius) - 1), top: Math.floor(Math.min(from.y - from.radius, to.y - to.radius) - 1),
       right: Math.ceil(Math.max(from.x + from.radius, to.x + to.radius) + 1), bottom: Math.ceil(Math.max(from.y + from.radius, to.y + to.radius) + 1),
@@ -58,9 +53,24 @@ export class Edit {
         left: Math.max(box.left, place.left), top: Math.max(box.top, place.top),
         right: Math.min(box.right, place.right), bottom: Math.min(box.bottom, place.bottom),
       };
-      coverLine(this.cover(index), place, inside, from, to, hardness);
-      this.blend(index, inside);
+      const changed = coverLine({ cover: this.cover(index), spans, place }, inside, from, to, hardness);
+      if (changed) this.#blend(index, changed);
     }
+  }
+
+  /** @param {number} index @param {Box} box within the tile; of its rows only the spans are blended */
+  #blend(index, box) {
+    const { layer, ink } = this;
+    if (ink.erase && !layer.tiles.has(index)) return;
+    const tile = layer.writable(index);
+    const before = layer.before?.get(index) ?? null;
+    const blend = layer.channels === 1 ? blendMask : blendColour;
+    const cover = this.cover(index);
+    for (let row = box.top; row < box.bottom; row += 1) {
+      blend({ tile, before, cover, ink }, row * TILE + this.spans[row * 2], row * TILE + this.spans[row * 2 + 1]);
+    }
+    const { left, top } = layer.boxOf(index);
+    layer.onchange(index, { left: left + box.left, top: top + box.top, right: left + box.right, bottom: top + box.bottom });
   }
 
   /** @returns {import("./canvas_history.js").Step | null} how to undo it; null when nothing was painted */
@@ -75,10 +85,13 @@ export class Edit {
 
 /**
  * Cover what a brush passes over on its way: its radius changes evenly, and its edge falls off over what hardness leaves.
- * @param {Uint8Array} cover @param {Box} place where the tile lies @param {Box} box what of it may be touched
+ * @param {{cover: Uint8Array, spans: Int16Array, place: Box}} part a tile and where it lies; `spans` gets from where to where each row changed
+ * @param {Box} box what of it may be touched, in the picture
  * @param {Dab} from @param {Dab} to @param {number} hardness
+ * @returns {Box | null} what changed, within the tile
  */
-function coverLine(cover, place, box, from, to, hardness) {
+function coverLine({ cover, spans, place }, box, from, to, hardness) {
+  const changed = { left: TILE, top: TILE, right: 0, bottom: 0 };
   const alongX = to.x - from.x;
   const alongY = to.y - from.y;
   const length = alongX * alongX + alongY * alongY;
@@ -86,59 +99,73 @@ function coverLine(cover, place, box, from, to, hardness) {
   const growth = to.radius - from.radius;
   for (let y = box.top; y < box.bottom; y += 1) {
     const dy = y + 0.5 - from.y;
-    let spot = (y - place.top) * TILE + box.left - place.left;
-    for (let x = box.left; x < box.right; x += 1, spot += 1) {
-      if (cover[spot] === 255) continue;
+    const row = y - place.top;
+    let first = TILE;
+    let last = -1;
+    for (let x = box.left; x < box.right; x += 1) {
+      const column = x - place.left;
+      const old = cover[row * TILE + column];
+      if (old === 255) continue;
       const dx = x + 0.5 - from.x;
       let part = (dx * alongX + dy * alongY) * scale;
       part = part < 0 ? 0 : part > 1 ? 1 : part;
       const offX = dx - part * alongX;
       const offY = dy - part * alongY;
-      const outer = from.radius + part * growth + 0.5;
-      const square = offX * offX + offY * offY;
-      if (square >= outer * outer) continue;
-      const soft = Math.max((outer - 0.5) * (1 - hardness), 1);
-      const core = outer - soft;
-      if (core > 0 && square <= core * core) {
-        cover[spot] = 255;
-        continue;
-      }
-      const depth = Math.min((outer - Math.sqrt(square)) / soft, 1);
-      const value = soft === 1 ? depth * 255 : depth * depth * (3 - 2 * depth) * 255;
-      if (value > cover[spot]) cover[spot] = value;
+      const value = strength(offX * offX + offY * offY, from.radius + part * growth, hardness);
+      if (value <= old) continue;
+      cover[row * TILE + column] = value;
+      if (column < first) first = column;
+      last = column;
     }
+    spans[row * 2] = first;
+    spans[row * 2 + 1] = last + 1;
+    if (last < 0) continue;
+    changed.left = Math.min(changed.left, first);
+    changed.right = Math.max(changed.right, last + 1);
+    changed.top = Math.min(changed.top, row);
+    changed.bottom = row + 1;
+  }
+  return changed.bottom ? changed : null;
+}
+
+/** How much a brush covers at a distance from its middle, 0 to 255. @param {number} square of the distance @param {number} radius @param {number} hardness */
+function strength(square, radius, hardness) {
+  const outer = radius + 0.5;
+  if (square >= outer * outer) return 0;
+  const soft = Math.max(radius * (1 - hardness), 1);
+  const core = outer - soft;
+  if (core > 0 && square <= core * core) return 255;
+  const depth = Math.min((outer - Math.sqrt(square)) / soft, 1);
+  return Math.trunc((soft === 1 ? depth : depth * depth * (3 - 2 * depth)) * 255);
+}
+
+/** @typedef {{tile: Uint8ClampedArray, before: Uint8ClampedArray | null, cover: Uint8Array, ink: Ink}} Blending */
+
+/** @param {Blending} blending @param {number} start @param {number} end first pixel of the tile, and the first after */
+function blendMask({ tile, before, cover, ink }, start, end) {
+  for (let spot = start; spot < end; spot += 1) {
+    const old = before ? before[spot] : 0;
+    tile[spot] = ink.erase ? (old * (255 - cover[spot])) / 255 : old + ((255 - old) * cover[spot]) / 255;
   }
 }
 
-/** @param {Uint8ClampedArray} tile @param {Uint8ClampedArray | null} before @param {Uint8Array} cover @param {Box} box @param {Ink} ink */
-function blendMask(tile, before, cover, box, ink) {
-  for (let y = box.top; y < box.bottom; y += 1) {
-    for (let spot = y * TILE + box.left, end = y * TILE + box.right; spot < end; spot += 1) {
-      const old = before ? before[spot] : 0;
-      tile[spot] = ink.erase ? (old * (255 - cover[spot])) / 255 : old + ((255 - old) * cover[spot]) / 255;
-    }
-  }
-}
-
-/** @param {Uint8ClampedArray} tile @param {Uint8ClampedArray | null} before @param {Uint8Array} cover @param {Box} box @param {Ink} ink */
-function blendColour(tile, before, cover, box, ink) {
+/** @param {Blending} blending @param {number} start @param {number} end first pixel of the tile, and the first after */
+function blendColour({ tile, before, cover, ink }, start, end) {
   const [red, green, blue] = ink.colour;
-  for (let y = box.top; y < box.bottom; y += 1) {
-    for (let spot = y * TILE + box.left, end = y * TILE + box.right; spot < end; spot += 1) {
-      if (cover[spot] === 0) continue;
-      const place = spot * 4;
-      const laid = (cover[spot] / 255) * ink.opacity;
-      const old = before ? before[place + 3] / 255 : 0;
-      if (ink.erase) {
-        tile[place + 3] = old * (1 - laid) * 255;
-        continue;
-      }
-      const alpha = laid + old * (1 - laid);
-      const share = laid / alpha;
-      tile[place] = before ? red * share + before[place] * (1 - share) : red;
-      tile[place + 1] = before ? green * share + before[place + 1] * (1 - share) : green;
-      tile[place + 2] = before ? blue * share + before[place + 2] * (1 - share) : blue;
-      tile[place + 3] = alpha * 255;
+  for (let spot = start; spot < end; spot += 1) {
+    if (cover[spot] === 0) continue;
+    const place = spot * 4;
+    const laid = (cover[spot] / 255) * ink.opacity;
+    const old = before ? before[place + 3] / 255 : 0;
+    if (ink.erase) {
+      tile[place + 3] = old * (1 - laid) * 255;
+      continue;
     }
+    const alpha = laid + old * (1 - laid);
+    const share = laid / alpha;
+    tile[place] = before ? red * share + before[place] * (1 - share) : red;
+    tile[place + 1] = before ? green * share + before[place + 1] * (1 - share) : green;
+    tile[place + 2] = before ? blue * share + before[place + 2] * (1 - share) : blue;
+    tile[place + 3] = alpha * 255;
   }
 }

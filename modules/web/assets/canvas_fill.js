@@ -96,7 +96,7 @@ export function wipe(layer) {
 function coverTiles(edit, fill, bounds = edit.layer.bounds) {
   for (const index of edit.layer.touched(bounds)) {
     const box = edit.layer.boxOf(index);
-    if (fill(edit.cover(index), box)) edit.blend(index, box);
+    if (fill(edit.cover(index), box)) edit.blend(index);
     edit.covers.delete(index);
   }
 }
