@@ -16,10 +16,13 @@ def loaded_by(module: str, suspects: tuple[str, ...], root: Path) -> list[str]:
 
 @pytest.mark.parametrize(
     "module",
-    ["modules.core.request", "modules.core.parameters", "modules.prompts", "modules.jobs.runner", "modules.jobs.store"],
+    [
+        "modules.core.request", "modules.core.parameters", "modules.prompts", "modules.jobs.runner",
+        "modules.jobs.store", "modules.hooks.registry", "modules.hooks.spec", "modules.builtin",
+    ],
 )
 def test_importing_it_loads_neither_torch_nor_gradio(module: str, repo_root: Path) -> None:
-    assert loaded_by(module, ("torch", "gradio", "diffusers", "transformers"), repo_root) == []
+    assert loaded_by(module, ("torch", "gradio", "diffusers", "transformers", "scipy"), repo_root) == []
 
 
 def test_the_list_of_samplers_loads_without_torch(repo_root: Path) -> None:

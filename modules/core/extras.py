@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from typing import Any, TypeVar
 
@@ -53,7 +54,8 @@ def frozen_extras(given: object) -> Extras:
         if not isinstance(plugin, str) or not isinstance(values, Mapping):
             raise _refused(f"extras.{plugin}", values, "an object with the values of a plugin's parameters")
         for name, value in values.items():
-            if not isinstance(name, str) or not isinstance(value, (str, int, float, bool)):
+            good = isinstance(value, (str, int, bool)) or (isinstance(value, float) and math.isfinite(value))
+            if not isinstance(name, str) or not good:
                 raise _refused(f"{plugin}.{name}", value, "a text, a number, true or false")
         extras[plugin] = FrozenMapping(values)
     return FrozenMapping(extras)

@@ -23,7 +23,7 @@ PICTURE_PARAMETERS = (
     ),
     Parameter(
         "latent_mask", "Latent mask", "text", "",
-        "Content hash of a stored mask that says what is sampled anew, in the size that is worked in; empty: as the mask.",
+        "Content hash of a stored mask of what is sampled anew, in the size that is worked in; empty: as the mask.",
         maximum=64,
     ),
     Parameter(

@@ -30,8 +30,8 @@ PICTURE_FIELDS = (
 )  # fmt: skip
 """What acts only with a picture to work over; denoising strength and extra noise act there too."""
 MASK_FIELDS = (
-    "latent_mask", "mask_mode", "mask_blur_x", "mask_blur_y", "masked_content", "inpaint_area", "masked_padding", "mask_round",
-    "overlay_inpaint", "mask_weight",
+    "latent_mask", "mask_mode", "mask_blur_x", "mask_blur_y", "masked_content", "inpaint_area", "masked_padding",
+    "mask_round", "overlay_inpaint", "mask_weight",
 )  # fmt: skip
 """What acts only with a mask."""
 REFINER_FIELDS = ("refiner_checkpoint", "refiner_switch_at", "hires_refiner_pass", "refiner_by_steps")

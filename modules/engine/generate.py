@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from PIL.Image import Image
@@ -23,6 +23,7 @@ from modules.engine.plan import BatchPlan, SamplingPass
 from modules.engine.sample import sample_pass
 from modules.engine.source import Made, PictureSource, put_back, read_source
 from modules.hooks.spec import Picture, Sampled
+from modules.imaging.colours import with_colours_of
 from modules.imaging.infotext import RunFacts, write_infotext
 
 
@@ -80,6 +81,8 @@ class Run:
         source, canvas = self.context.source, self.context.canvas
         if source is None or canvas is None:
             return made.picture
+        if self.context.plan.request.color_correction:
+            made = replace(made, picture=with_colours_of(made.picture, source.picture))
         return put_back(source, canvas, made, self.context.hooks.on_overlay)
 
     def _latents(self, batch: BatchPlan) -> Tensor:

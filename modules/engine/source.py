@@ -21,6 +21,7 @@ from modules.hooks.spec import MaskBlend, Overlay
 from modules.imaging.fitting import CROP_AND_RESIZE, JUST_RESIZE, LATENT_UPSCALE, RESIZE_AND_FILL, fitted, flattened
 from modules.imaging.masks import Box, blurred, doubled, filled, mask_of, region_around, with_aspect
 from modules.imaging.overlays import overlay_of
+from modules.imaging.resize import NO_UPSCALER
 
 PictureSource = Callable[[str], Image.Image]
 """Returns a stored picture, the right way up, by its content hash. Raises InvalidRequest when there is none."""
@@ -33,7 +34,8 @@ class Source:
     `picture`: RGB. `mask`: 8-bit grey of the same size, white where is painted; None: everywhere. `overlay`: RGBA of
     the original's size, laid over the result; `box`: the part of the original that the result is put into, None: all.
     `sampled`: the mask that says which latents are sampled anew, where it is another than that of what is seen. With a
-    mask, `original` is the RGB picture of the result's size, and `covered` the mask of that size.
+    mask, `original` is the RGB picture of the result's size, and `covered` the mask of that size. `upscaler`: what
+    enlarges a result whose box is larger.
     """
 
     picture: Image.Image
@@ -43,6 +45,7 @@ class Source:
     sampled: Image.Image | None = None
     original: Image.Image | None = None
     covered: Image.Image | None = None
+    upscaler: str = NO_UPSCALER
 
     def finished(self, made: Image.Image) -> Image.Image:
         """Return a picture that was made, put back into the original where only a part was painted."""
@@ -56,7 +59,7 @@ class Source:
         if self.box is not None:
             left, top, right, bottom = self.box
             whole = Image.new("RGBA", overlay.size)
-            whole.paste(fitted(made, right - left, bottom - top, CROP_AND_RESIZE), (left, top))
+            whole.paste(fitted(made, right - left, bottom - top, CROP_AND_RESIZE, self.upscaler), (left, top))
         whole.alpha_composite(overlay)
         return whole.convert("RGB")
 
@@ -92,7 +95,7 @@ class Canvas:
 
 def read_source(request: GenerationRequest, pictures: PictureSource) -> Source:
     """Return what a request works over, in the order in which A1111 prepares it. Raises InvalidRequest."""
-    size = request.width, request.height
+    size, upscaler = (request.width, request.height), request.img2img_upscaler
     picture = flattened(pictures(request.init_image), request.background_color)
     mask = _mask(request, pictures, picture.size) if request.mask_image else None
     box = region_around(mask, request.masked_padding) if mask and request.inpaint_area == ONLY_MASKED else None
@@ -100,19 +103,21 @@ def read_source(request: GenerationRequest, pictures: PictureSource) -> Source:
         # Where nothing is masked there is no part to work on alone.
         return Source(_sized(picture, request))
     if box is None:
-        picture, mask = _sized(picture, request), fitted(mask.convert("RGB"), *size, request.resize_mode).convert("L")
+        picture = _sized(picture, request)
+        mask = fitted(mask.convert("RGB"), *size, request.resize_mode, upscaler).convert("L")
         original, covered = picture, mask
         overlay = overlay_of(picture, doubled(mask))
     else:
         box = with_aspect(box, *size, picture.size)
         original, covered = picture, mask
         overlay = overlay_of(picture, mask)
-        mask = fitted(mask.crop(box).convert("RGB"), *size, RESIZE_AND_FILL).convert("L")
-        picture = fitted(picture.crop(box), *size, RESIZE_AND_FILL)
+        mask = fitted(mask.crop(box).convert("RGB"), *size, RESIZE_AND_FILL, upscaler).convert("L")
+        picture = fitted(picture.crop(box), *size, RESIZE_AND_FILL, upscaler)
     sampled = pictures(request.latent_mask).convert("L").resize(picture.size) if request.latent_mask else None
     if request.masked_content != ORIGINAL_CONTENT:
         picture = filled(picture, sampled or mask)
-    return Source(picture, mask, overlay if request.overlay_inpaint else None, box, sampled, original, covered)
+    shown = overlay if request.overlay_inpaint else None
+    return Source(picture, mask, shown, box, sampled, original, covered, upscaler)
 
 
 def put_back(source: Source, canvas: Canvas, made: Made, on_overlay: Moment[Overlay]) -> Image.Image:
@@ -160,5 +165,6 @@ def _mask(request: GenerationRequest, pictures: PictureSource, size: tuple[int, 
 def _sized(picture: Image.Image, request: GenerationRequest) -> Image.Image:
     if request.resize_mode == LATENT_UPSCALE:
         # Less than one latent cannot be encoded.
-        return fitted(picture, *(max(side, LATENT_PIXELS) for side in picture.size), JUST_RESIZE)
-    return fitted(picture, request.width, request.height, request.resize_mode)
+        width, height = max(picture.width, LATENT_PIXELS), max(picture.height, LATENT_PIXELS)
+        return fitted(picture, width, height, JUST_RESIZE)
+    return fitted(picture, request.width, request.height, request.resize_mode, request.img2img_upscaler)

@@ -64,7 +64,7 @@ class Announcer:
             "finished": job.finished,
             "error": job.error,
             "request": job.request.model_dump(mode="json"),
-            "images": [self._image(job.id, image) for image in job.images],
+            "images": self._images(job),
             "image_count": job.image_count(),
             "part_count": len(job.parts),
             "purpose": str(job.purpose),
@@ -84,6 +84,14 @@ class Announcer:
             "paused": reason is not None,
             "reason": reason or "",
         }
+
+    def _images(self, job: Job) -> list[Message]:
+        """Return the pictures, each with its variation seed, which is the seed itself where there was no variation."""
+        subseeds: dict[int, int] = {}
+        for part, indexes in job.ranges():
+            if part.request.subseed_strength:
+                subseeds |= {index: part.request.image_subseed(index - indexes.start) for index in indexes}
+        return [self._image(job.id, image) | {"subseed": subseeds.get(image.index, image.seed)} for image in job.images]
 
     def _image(self, job_id: str, image: JobImage) -> Message:
         inside = image.path.is_relative_to(self._outputs)

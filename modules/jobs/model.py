@@ -101,6 +101,13 @@ class Job:
             yield part, range(first, end)
             first = end
 
+    def part_of(self, index: int) -> tuple[Part, int]:
+        """Return the part that picture `index` belongs to, and the picture's index within it. Raises IndexError."""
+        for part, indexes in self.ranges():
+            if index in indexes:
+                return part, index - indexes.start
+        raise IndexError(f"the job has no picture {index}")
+
     def done(self) -> frozenset[int]:
         """Return the indexes that need no more work: pictures on disk and pictures that the user skipped."""
         return frozenset(image.index for image in self.images) | frozenset(self.skipped)

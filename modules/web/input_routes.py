@@ -20,6 +20,7 @@ _ORIENTATION = 0x0112
 """The EXIF tag that says how a picture is turned."""
 _LYING = range(5, 9)
 """Its values that swap width and height."""
+_EXIF_KEYS = frozenset({"exif", "Raw profile type exif"})
 _SHOWN: Mapping[str, str] = {kind.removeprefix("image/").upper(): kind for kind in MEDIA_TYPES.values()}
 """Media types by Pillow's name of the format; other formats are only ever offered as a download."""
 _UNKNOWN = "application/octet-stream"
@@ -51,9 +52,16 @@ def keep_picture(inputs: InputStore, content: bytes) -> dict[str, Any]:
     digest = inputs.keep(content)
     with open_picture(content, "image") as picture:
         width, height = picture.size
-        if picture.getexif().get(_ORIENTATION) in _LYING:
+        if _lies(picture):
             width, height = height, width
     return {"id": digest, "width": width, "height": height}
+
+
+def _lies(picture: Image.Image) -> bool:
+    # For a PNG that tells nothing of itself before its pixels, Pillow would decode all of them to look behind them.
+    if picture.format == "PNG" and not _EXIF_KEYS & picture.info.keys():
+        return False
+    return picture.getexif().get(_ORIENTATION) in _LYING
 
 
 def media_type(content: bytes) -> str:

@@ -163,8 +163,6 @@ def _refuse_unbuilt(rest: Mapping[str, Any]) -> None:
     problems = []
     if rest["restore_faces"]:
         problems.append(FieldProblem("restore_faces", "restore_faces", "true", "false: faces cannot be restored yet"))
-    if rest.get("latent_mask"):
-        problems.append(FieldProblem("latent_mask", "latent_mask", "a picture", "null: use mask"))
     for name in ("firstphase_width", "firstphase_height"):
         if rest.get(name):
             allowed = "0: width and height are the first pass's size, hr_resize_x and hr_resize_y the second's"

@@ -25,7 +25,10 @@ def with_pictures(request: GenerationRequest, rest: Mapping[str, Any], inputs: I
     if 1 < len(images) > request.batch_size:
         reason = f"bad number of images passed: {len(images)}; expecting {request.batch_size} or less"
         raise ApiError(422, "RuntimeError", reason)
-    masked = request.model_copy(update={"mask_image": _kept({"mask": rest["mask"]}, inputs).get("mask", "")})
+    masks = _kept({field: rest[field] for field in ("mask", "latent_mask")}, inputs)
+    masked = request.model_copy(
+        update={"mask_image": masks.get("mask", ""), "latent_mask": masks.get("latent_mask", "")}
+    )
     names = ["init_images"] if len(images) == 1 else [f"init_images[{place}]" for place in range(len(images))]
     over = list(_kept(dict(zip(names, images, strict=True)), inputs).values())
     if len(over) < len(images):

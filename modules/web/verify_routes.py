@@ -63,8 +63,8 @@ def claim_of(choice: PictureChoice, services: WebServices, chooser: CheckpointCh
         allowed = "a job with an index, or the hash of a picture that was handed in"
         raise InvalidRequest([FieldProblem("job", "Picture", "no choice", allowed)])
     job, image = find_picture_of_job(services.jobs, JobPicture(job=choice.job, index=choice.index))
-    claim = read_claim(read_picture(image), services, chooser, (job.request, image.infotext))
-    then = job.request
+    then = job.part_of(image.index)[0].request
+    claim = read_claim(read_picture(image), services, chooser, (then, image.infotext))
     facts: Mapping[str, Fact] = {
         name: Fact(name, str(getattr(then, name)), "not in the infotext", False) for name in then.unwritten
     }

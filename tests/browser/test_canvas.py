@@ -152,7 +152,17 @@ def test_strokes_go_where_they_are_seen_however_the_view_is(new_board: NewBoard)
     page.keyboard.up("Space")
     assert page.evaluate("canvas.view.x") < before
     assert (board.drawing() == mask).all()
+    before = page.evaluate("canvas.view.y")
+    page.keyboard.down("f")
+    page.mouse.move(*board.at((200, 148)), steps=3)
+    page.keyboard.up("f")
+    page.mouse.down(button="middle")
+    page.mouse.move(*board.at((200, 146)), steps=3)
+    page.mouse.up(button="middle")
+    assert page.evaluate("canvas.view.y") < before
+    assert (board.drawing() == mask).all()
     page.keyboard.press("r")
+    assert page.evaluate("canvas.view.fitted")
     board.press("Undo")
     board.stroke((30, 30), (30, 30))
     assert board.drawing()[30, 30] == 255

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
 from playwright.sync_api import BrowserContext, expect
 
 from tests.browser.board import URL, Board, picture
@@ -117,15 +117,24 @@ def test_a_picture_of_4096_pixels_a_side_works(new_board: NewBoard) -> None:
     assert board.drawing()[4095, 4095] == 255
 
 
-def test_a_turned_photograph_is_upright_and_its_mask_too(new_board: NewBoard) -> None:
+@pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP", "AVIF"])
+def test_a_turned_photograph_is_upright_and_its_mask_too(new_board: NewBoard, form: str) -> None:
+    lying = Image.new("RGB", (300, 200), "blue")
+    lying.paste((255, 0, 0), (0, 0, 100, 100))
     exif = Image.Exif()
     exif[0x0112] = 6
-    board = new_board(content=picture(300, 200, form="JPEG", exif=exif))
+    board = new_board(content=encoded(lying, form, exif=exif))
     board.expect_size(200, 300)
+    for place, is_red in (((150, 50), True), ((50, 50), False), ((150, 250), False)):
+        red, _, blue = board.seen(place)
+        assert (red > blue) is is_red
     board.stroke((100, 250), (150, 250))
     mask = board.drawing()
     assert mask.shape == (300, 200)
     assert mask[250, 120] == 255
+    kept = ImageOps.exif_transpose(board.image(board.ids()["picture"]))
+    assert kept.size == (200, 300)
+    assert kept.convert("RGB").getpixel((150, 50))[0] > 200
 
 
 def test_of_an_animation_the_first_frame_is_shown(new_board: NewBoard) -> None:

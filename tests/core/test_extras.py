@@ -1,5 +1,6 @@
 """What a request asks of plugins: kept exactly, and never changed."""
 
+import math
 import pickle
 
 import pytest
@@ -37,7 +38,7 @@ def test_changing_what_extras_were_made_from_does_not_change_them() -> None:
 @pytest.mark.parametrize(
     ("given", "field"),
     [(3, "extras"), ({"plugin": 3}, "extras.plugin"), ({"plugin": {"a": None}}, "plugin.a"),
-     ({"plugin": {"a": [1]}}, "plugin.a")],
+     ({"plugin": {"a": [1]}}, "plugin.a"), ({"plugin": {"a": math.nan}}, "plugin.a")],
 )  # fmt: skip
 def test_extras_of_a_wrong_form_are_refused_by_name(given: object, field: str) -> None:
     with pytest.raises(InvalidRequest) as refused:

@@ -100,3 +100,33 @@ def test_a_picture_that_was_damaged_after_it_was_handed_in_is_a_clear_refusal(
     Path(store.find(digest)).write_bytes(content[: len(content) // 2])
     with pytest.raises(InvalidRequest, match="a PNG picture that is damaged"):
         made(painter, request_of, init_image=digest)
+
+
+def test_colour_correction_brings_the_hues_of_the_picture_back(
+    painter: DiffusionEngine, store: InputStore, request_of: MakeRequest
+) -> None:
+    shades = np.asarray(Image.linear_gradient("L").resize((WIDTH, HEIGHT)))[..., None] // 3
+    blue = Image.fromarray(shades + np.array([0, 40, 150], dtype=np.uint8), "RGB")
+    values = {"init_image": store.keep(file_of(blue)), "denoising_strength": 0.9, "prompt": "a red apple"}
+    plain, corrected = (made(painter, request_of, **values, color_correction=on) for on in (False, True))
+    wanted, before, after = (
+        float((each[..., 2] - each[..., 0]).mean()) for each in (np.asarray(blue, dtype=int), plain, corrected)
+    )
+    assert abs(after - wanted) < abs(before - wanted) / 2
+    weights = np.array([0.299, 0.587, 0.114])
+    assert np.abs((plain - corrected) @ weights).mean() < 2
+
+
+def test_without_a_picture_colour_correction_changes_nothing(painter: DiffusionEngine, request_of: MakeRequest) -> None:
+    one, other = (made(painter, request_of, color_correction=on) for on in (False, True))
+    assert (one == other).all()
+
+
+def test_a_small_picture_is_enlarged_by_the_upscaler_that_is_set(
+    painter: DiffusionEngine, store: InputStore, request_of: MakeRequest
+) -> None:
+    digest = store.keep(file_of(Image.radial_gradient("L").resize((16, 16))))
+    found = [made(painter, request_of, init_image=digest, denoising_strength=0.0, img2img_upscaler=name)
+             for name in ("None", "Lanczos", "Nearest")]  # fmt: skip
+    assert np.abs(found[0] - found[2]).mean() > 1
+    assert (found[0] != found[1]).any()

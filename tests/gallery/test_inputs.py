@@ -10,7 +10,8 @@ import pytest
 from PIL import Image
 
 from modules.core.errors import InvalidRequest
-from modules.gallery.inputs import InputStore
+from modules.gallery.inputs import LARGEST_MEGAPIXELS, MOST_MEGAPIXELS, InputStore
+from modules.settings.schema import OPTIONS
 
 
 def png(colour: str = "red", size: tuple[int, int] = (8, 6), mode: str = "RGB") -> bytes:
@@ -110,3 +111,10 @@ def declared(width: int, height: int) -> bytes:
 def test_an_unknown_hash_is_refused(digest: str, tmp_path: Path) -> None:
     with pytest.raises(InvalidRequest, match="hash of a picture"):
         InputStore(tmp_path).load(digest)
+
+
+def test_the_option_allows_what_pillow_can_open() -> None:
+    option = OPTIONS["largest_input_megapixels"]
+    assert (option.default, option.maximum) == (LARGEST_MEGAPIXELS, MOST_MEGAPIXELS)
+    assert Image.MAX_IMAGE_PIXELS is not None
+    assert MOST_MEGAPIXELS * 1_000_000 < 2 * Image.MAX_IMAGE_PIXELS

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from modules.core.parameters import PARAMETERS
 from modules.imaging.resize import LATENT_UPSCALERS, PIXEL_UPSCALERS, UPSCALERS, upscaled
 
 
@@ -26,3 +27,7 @@ def test_nearest_keeps_every_pixel_and_lanczos_does_not() -> None:
 def test_the_list_has_a1111_s_names_in_its_order() -> None:
     assert list(UPSCALERS) == [*LATENT_UPSCALERS, "None", "Lanczos", "Nearest"]
     assert list(LATENT_UPSCALERS)[:2] == ["Latent", "Latent (antialiased)"]
+
+
+def test_img2img_may_choose_any_upscaler_of_pixels() -> None:
+    assert PARAMETERS["img2img_upscaler"].choices == PIXEL_UPSCALERS

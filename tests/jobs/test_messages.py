@@ -58,6 +58,7 @@ def test_a_job_message_has_what_the_page_shows(make_queue: QueueMaker) -> None:
             {
                 "index": 0,
                 "seed": 7,
+                "subseed": 7,
                 "url": f"/easel/image/txt2img-images/{day}/00000-7.png",
                 "infotext": infotext(job.request, 0),
             }

@@ -269,6 +269,23 @@ def test_a_job_that_an_older_easel_queued_has_one_part(tmp_path: Path, monkeypat
     store.close()
 
 
+def test_each_picture_is_told_with_the_variation_seed_of_its_part(make_queue: QueueMaker) -> None:
+    queue = make_queue()
+    varied = {"subseed": 90, "subseed_strength": 0.5}
+    parts = [Part(small(seed=1, batch_count=2, **varied)), Part(small(seed=2)), Part(small(seed=3, **varied))]
+    job = wait_ended(queue, queue.submit_parts(parts))
+    images = queue.job_message(job)["images"]
+    assert [(image["seed"], image["subseed"]) for image in images] == [(1, 90), (1, 91), (2, 2), (3, 90)]
+
+
+def test_the_part_of_a_picture_is_found_by_its_index(make_queue: QueueMaker) -> None:
+    job = make_queue(start=False).submit_parts(three())
+    found = [(part.request.prompt, place) for part, place in map(job.part_of, range(4))]
+    assert found == [("first", 0), ("second", 0), ("second", 1), ("third", 0)]
+    with pytest.raises(IndexError, match="no picture 4"):
+        job.part_of(4)
+
+
 def test_the_queue_shows_a_job_of_many_parts_as_one(make_queue: QueueMaker) -> None:
     queue: JobQueue = make_queue()
     job = queue.submit_parts([Part(small(seed=seed)) for seed in range(50)])

@@ -49,11 +49,14 @@ def test_the_media_type_is_that_of_the_content(client: TestClient, form: str, ki
     assert client.get(f"/easel/inputs/{digest}").headers["content-type"] == kind
 
 
+@pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP", "AVIF"])
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_the_size_is_that_of_the_upright_picture(client: TestClient, site: Site, orientation: int) -> None:
+def test_the_size_is_that_of_the_upright_picture(
+    client: TestClient, site: Site, orientation: int, form: str
+) -> None:
     exif = Image.Exif()
     exif[0x0112] = orientation
-    told = client.post("/easel/inputs", content=encoded("JPEG", exif=exif)).json()
+    told = client.post("/easel/inputs", content=encoded(form, exif=exif)).json()
     assert (told["width"], told["height"]) == site.services.inputs.load(told["id"]).size
 
 

@@ -57,6 +57,13 @@ def test_every_field_of_inpainting_acts(client: TestClient, site: Site) -> None:
     assert made(client, site, mask_blur_x=1, mask_blur_y=2).mask_blur_y == 2
 
 
+def test_a_mask_for_the_latents_alone_is_handed_on(client: TestClient, site: Site) -> None:
+    request = made(client, site, mask=encoded("white"), latent_mask=encoded("gray", mode="L"))
+    assert request.mask_image != request.latent_mask
+    assert site.services.inputs.load(request.latent_mask).getpixel((0, 0)) == 128
+    assert made(client, site, mask=encoded("white")).latent_mask == ""
+
+
 def test_the_pictures_are_told_back_only_on_request(client: TestClient) -> None:
     told = ask_over(client).json()["parameters"]
     assert told["init_images"] is told["mask"] is None
@@ -93,7 +100,6 @@ def test_an_infotext_fills_what_the_body_leaves_open(client: TestClient, site: S
     ({"inpaint_full_res_padding": -4}, "a whole number from 0 to 256"),
     ({"enable_hr": True}, "an unknown field"),
     ({"image_cfg_scale": 4.0}, "a number from 0 to 3"),
-    ({"latent_mask": encoded()}, "use mask"),
 ])  # fmt: skip
 def test_wrong_fields_are_named_with_what_is_allowed(
     client: TestClient, site: Site, fields: dict[str, object], words: str

@@ -76,7 +76,8 @@ def test_scripts_of_img2img_are_none_of_txt2img(client: TestClient) -> None:
 
 def test_an_infotext_asks_for_scripts_where_the_body_does_not(client: TestClient, site: Site) -> None:
     infotext = (
-        "Steps: 3, Sampler: Euler, Seed: 9, Size: 64x64, Soft inpainting enabled: True, Soft inpainting schedule bias: 2,"
+        "Steps: 3, Sampler: Euler, Seed: 9, Size: 64x64, Soft inpainting enabled: True,"
+        " Soft inpainting schedule bias: 2,"
         " Script: Outpainting mk2, Outpainting pixels: 64"
     )
     both = {"soft_inpainting": SOFT | {"schedule_bias": 2.0}, "outpainting_mk2": MK2 | {"pixels": 64}}

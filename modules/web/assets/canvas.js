@@ -165,17 +165,7 @@ export class PictureCanvas extends EventTarget {
   /** Take back the stroke that is being drawn. */
   giveUp() {
     this.tools.cancel();
-    this.guide([]);
-  }
-
-  /** @param {{x: number, y: number} | null} at */
-  cursor(at) {
-    this.stage.cursor(at);
-  }
-
-  /** @param {{x: number, y: number}[]} outline */
-  guide(outline) {
-    this.stage.guide(outline);
+    this.stage.guide([]);
   }
 
   /** Fill the window with the canvas, or no longer. @param {boolean} large */
@@ -301,6 +291,6 @@ export class PictureCanvas extends EventTarget {
     const tint = parseColour(brush.color);
     if (this.draws === "mask" && String(tint) !== String(this.view.tint)) this.view.tinge(tint);
     this.view.overlay.style.opacity = this.draws === "mask" ? String(brush.opacity) : "";
-    if (this.pointer?.hover) this.cursor(this.view.inView(this.pointer.hover));
+    if (this.pointer?.hover) this.stage.cursor(this.view.inView(this.pointer.hover));
   }
 }

@@ -8,13 +8,14 @@ const MOST_STEPS = 200;
 
 export class History {
   constructor() {
-    this.clear();
-  }
-
-  clear() {
     /** @type {Step[]} */
     this.done = [];
     /** @type {Step[]} */
+    this.undone = [];
+  }
+
+  clear() {
+    this.done = [];
     this.undone = [];
   }
 

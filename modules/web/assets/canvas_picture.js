@@ -1,5 +1,6 @@
 /** A picture of the canvas: its file, and what the browser makes of it. Turned as its metadata says, like at the server. */
 import { Refused } from "./api.js";
+import { webpTurn } from "./canvas_turned.js";
 
 const LONGEST_SIDE = 16384;
 const MOST_PIXELS = 67_108_864;
@@ -8,9 +9,10 @@ const BEGINNING = 4096;
 
 /** @typedef {{blob: Blob, image: HTMLImageElement, width: number, height: number}} Picture */
 
-/** Read a file that a user chose. Throws Refused, naming the file. @param {Blob} blob @returns {Promise<Picture>} */
-export async function readPicture(blob) {
-  const name = blob instanceof File && blob.name ? blob.name : "The picture";
+/** Read a file that a user chose. Throws Refused, naming the file. @param {Blob} file @returns {Promise<Picture>} */
+export async function readPicture(file) {
+  const name = file instanceof File && file.name ? file.name : "The picture";
+  const blob = await turned(file, name);
   const still = (await moves(blob)) ? await firstFrame(blob, name) : blob;
   const address = URL.createObjectURL(still);
   try {
@@ -82,11 +84,27 @@ const undecodable = (name) => `${name} cannot be read as a picture; PNG, JPEG, W
 
 /** Say whether a file has several frames, of which only the first counts. @param {Blob} blob */
 async function moves(blob) {
-  const text = new TextDecoder("latin1").decode(await blob.slice(0, BEGINNING).arrayBuffer());
+  // Not by a TextDecoder: its Latin 1 is another.
+  const text = String.fromCharCode(...new Uint8Array(await blob.slice(0, BEGINNING).arrayBuffer()));
   return text.startsWith("GIF8")
     || (text.startsWith("\x89PNG") && text.includes("acTL"))
     || (text.startsWith("RIFF") && text.slice(8, 16) === "WEBPVP8X" && (text.charCodeAt(20) & 2) !== 0)
     || text.slice(4, 12) === "ftypavis";
+}
+
+/** Return the file, or one that is upright if the browser would show it otherwise. @param {Blob} blob @param {string} name */
+async function turned(blob, name) {
+  const turn = await webpTurn(blob);
+  if (!turn) return blob;
+  const lying = await createImageBitmap(blob, { imageOrientation: "none" }).catch(() => refuse(name));
+  const { width, height } = lying;
+  const matrix = turn(width, height);
+  const upright = await drawnFile(matrix[0] ? { width, height } : { width: height, height: width }, (context) => {
+    context.setTransform(...matrix);
+    context.drawImage(lying, 0, 0);
+  });
+  lying.close();
+  return upright;
 }
 
 /** @param {Blob} blob @param {string} name */

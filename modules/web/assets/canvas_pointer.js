@@ -101,7 +101,7 @@ export class Pointer {
     this.panning = null;
     for (const id of this.fingers.keys()) this.view.element.setPointerCapture(id);
     this.gesture = { started: event.timeStamp, most: 2, moved: 0 };
-    this.canvas.guide([]);
+    this.canvas.stage.guide([]);
   }
 
   /** @param {PointerEvent} event */
@@ -124,7 +124,7 @@ export class Pointer {
     const touches = (events.length ? events : [event]).map((each) => this.#touch(each));
     this.travelled += Math.hypot(event.movementX, event.movementY);
     this.tools.move(touches);
-    if (this.tools.outline.length) this.canvas.guide(this.tools.outline);
+    if (this.tools.outline.length) this.canvas.stage.guide(this.tools.outline);
   }
 
   /** @param {PointerEvent} event @param {{x: number, y: number}} before */
@@ -151,7 +151,7 @@ export class Pointer {
     if (this.drawing === event.pointerId) {
       this.drawing = null;
       this.tools.up();
-      this.canvas.guide([]);
+      this.canvas.stage.guide([]);
     }
     if (!this.gesture || this.fingers.size) return;
     const { started, most, moved } = this.gesture;
@@ -164,7 +164,7 @@ export class Pointer {
   /** @param {PointerEvent | null} event */
   #hovered(event) {
     this.hover = event;
-    this.canvas.cursor(event && this.view.picture ? this.view.inView(event) : null);
+    this.canvas.stage.cursor(event && this.view.picture ? this.view.inView(event) : null);
   }
 
   /** @param {PointerEvent} event @returns {import("./canvas_tools.js").Touch} */

@@ -33,7 +33,7 @@ export class CanvasStore {
       ]);
       if (!kept) return null;
       const tiles = new Map();
-      keys.forEach((key, place) => key[1] === kept.mark && tiles.set(key[2], values[place]));
+      keys.forEach((/** @type {any} */ key, /** @type {number} */ place) => key[1] === kept.mark && tiles.set(key[2], values[place]));
       return { kept, tiles };
     } catch {
       return null;

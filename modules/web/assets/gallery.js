@@ -86,10 +86,7 @@ export class Gallery extends EventTarget {
 
   /** @returns {string | null} the variation seed, or the seed itself where there was no variation */
   selectedSubseed() {
-    const image = this.selectedImage();
-    const request = this.job?.request;
-    if (!image || !request?.subseed_strength) return image?.seed ?? null;
-    return String(BigInt(request.subseed) + BigInt(image.index));
+    return this.selectedImage()?.subseed ?? null;
   }
 
   async copy() {
