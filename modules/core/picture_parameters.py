@@ -27,6 +27,11 @@ PICTURE_PARAMETERS = (
         maximum=64,
     ),
     Parameter(
+        "depth_image", "Depth map", "text", "",
+        "Content hash of a stored picture of the depth, white what is nearest, for depth checkpoints; empty: estimated.",
+        maximum=64,
+    ),
+    Parameter(
         "resize_mode", "Resize mode", "integer", 0,
         "How the picture is brought to size: 0 stretched, 1 cropped, 2 filled up at its edges, 3 as latents.",
         minimum=0, maximum=3, api="resize_mode",

@@ -26,7 +26,7 @@ HIRES_FIELDS = (
 """What acts only with `enable_hr`."""
 PICTURE_FIELDS = (
     "resize_mode", "image_cfg_scale", "noise_multiplier", "fix_steps", "background_color", "mask_image",
-    "color_correction", "img2img_upscaler",
+    "color_correction", "img2img_upscaler", "depth_image",
 )  # fmt: skip
 """What acts only with a picture to work over; denoising strength and extra noise act there too."""
 MASK_FIELDS = (
@@ -90,6 +90,7 @@ class GenerationRequest(BaseModel):
     init_image: str = ""
     mask_image: str = ""
     latent_mask: str = ""
+    depth_image: str = ""
     resize_mode: int = 0
     image_cfg_scale: float = 1.5
     mask_mode: str = "Inpaint masked"

@@ -1,4 +1,4 @@
-"""How near each part of a picture is, for the depth checkpoints of SD 2.x: the networks that see it, found and asked."""
+"""How near each part of a picture is, for the depth checkpoints of SD 2.x: the networks that see it."""
 
 from __future__ import annotations
 
@@ -116,8 +116,8 @@ class DepthEstimator:
             return eye
         folder = self._folders[0] if self._folders else Path("models", DEPTH_FOLDERS[0])
         raise ModelUnavailable(
-            f"The checkpoint {self._entry.name} needs a depth map beside the picture. Upload one, or put a network that "
-            f"estimates it into {folder}: MiDaS's dpt_hybrid-midas-501f0c75.pt, or a folder with a DPT or Depth "
+            f"The checkpoint {self._entry.name} needs a depth map beside the picture. Upload one, or put a network "
+            f"that estimates it into {folder}: MiDaS's dpt_hybrid-midas-501f0c75.pt, or a folder with a DPT or Depth "
             f"Anything model of transformers.{''.join(problems)}"
         )
 
@@ -151,10 +151,10 @@ def _places(checkpoint: Path, folders: Sequence[Path]) -> Iterator[Path]:
 def _from_folder(folder: Path) -> Eye:
     """Return the network of a folder as transformers writes it. Raises one of `_BROKEN`."""
     config = json.loads((folder / _CONFIG).read_text(encoding="utf-8"))
-    kind = KINDS.get(config.get("model_type"))
+    found = config.get("model_type")
+    kind = KINDS.get(found)
     if kind is None or config.get("depth_estimation_type", "relative") != "relative":
-        allowed = " or ".join(KINDS)
-        raise ValueError(f"it is a network of the kind {config.get('model_type')}; needed is {allowed}, of relative depth")
+        raise ValueError(f"it is a network of the kind {found}; needed is {' or '.join(KINDS)}, of relative depth")
     weights = next((folder / name for name in _WEIGHTS if (folder / name).is_file()), None)
     if weights is None:
         raise ValueError(f"the file {_WEIGHTS[0]} is missing")

@@ -16,6 +16,7 @@ from diffusers import AutoencoderKL
 from modules.core.errors import ModelUnavailable, NetworkUnavailable
 from modules.core.events import ModelLoading, ModelReady
 from modules.core.ports import RunSink
+from modules.engine.depth import DepthEstimator
 from modules.engine.families import ModelBundle
 from modules.engine.ldm_keys import original_names
 from modules.engine.loading import Lent, load_bundle, load_vae
@@ -50,6 +51,7 @@ class LoadedModel:
     patcher: NetworkPatcher
     own_vae: AutoencoderKL
     hypernetworks: HypernetworkPatcher
+    depth: DepthEstimator
     vae_file: VaeFile | None = None
     seamless: bool = False
     text_networks: tuple[object, ...] = ()
@@ -122,13 +124,14 @@ class ShelfRules:
 
     `keep`: how many checkpoints; `keep_in_main_memory`: only the one at work is on the device; `keep_loras`: of how
     many network files the content is kept besides those in use. `hash_soon` begins to compute the SHA-256 of a file;
-    without it that is done while the checkpoint loads.
+    without it that is done while the checkpoint loads. `depth_folders`: where networks that see depth lie.
     """
 
     keep: Callable[[], int] = lambda: 1
     keep_in_main_memory: Callable[[], bool] = lambda: True
     keep_loras: Callable[[], int] = lambda: REMEMBERED
     hash_soon: Callable[[Path], Future[str]] | None = None
+    depth_folders: tuple[Path, ...] = ()
 
 
 class ModelShelf:
@@ -215,7 +218,9 @@ class ModelShelf:
             for part, lender in lent.parts.items()
         )
         conditioner = TextConditioner(bundle, self.embeddings)
-        return LoadedModel(bundle, conditioner, patcher, bundle.vae, HypernetworkPatcher(bundle.unet), remarks=remarks)
+        hypernetworks = HypernetworkPatcher(bundle.unet)
+        depth = DepthEstimator(entry, self.rules.depth_folders, bundle.plan.device)
+        return LoadedModel(bundle, conditioner, patcher, bundle.vae, hypernetworks, depth, remarks=remarks)
 
     def reset_relief(self) -> None:
         """Undo what was done for one run alone; a model that is held no more has nothing to undo."""

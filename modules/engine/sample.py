@@ -94,7 +94,7 @@ def _encoded(context: RunContext, loaded: LoadedModel, which: SamplingPass) -> C
     positive = tuple(Part(encode(part.text), part.weight) for part in parts)
     guided = scale != 1 or [part.weight for part in parts] != [1.0] or which.sampler.needs_unconditional
     negative = encode(which.prompts.negative_prompt, negative=True) if guided else None
-    extra = extra_channels(loaded.bundle, which, context.source, context.plan.request)
+    extra = extra_channels(loaded, which, context.source, context.plan.request)
     return Conditioning(positive, negative, encode("").stages[0].context, extra, _image_scale(context, loaded, parts))
 
 

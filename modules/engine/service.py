@@ -21,6 +21,7 @@ from modules.core.ports import CancelToken, RunSink
 from modules.core.request import GenerationRequest
 from modules.core.result import GenerationResult
 from modules.engine.context import RunContext
+from modules.engine.depth import DEPTH_FOLDERS
 from modules.engine.families import CONFIGS, ModelBundle
 from modules.engine.generate import Run
 from modules.engine.memory import DevicePlan, DeviceWishes, explaining_out_of_memory, plan_device
@@ -177,14 +178,19 @@ def create_engine(
         large_mode="medium" if config.medvram_sdxl else "normal",
     )
     settings = EngineSettings(
-        wishes, pictures=pictures, preview_folders=config.preview_dirs, hooks=hooks or HookRegistry()
+        wishes,
+        ShelfRules(depth_folders=tuple(config.models_dir / name for name in DEPTH_FOLDERS)),
+        pictures=pictures,
+        preview_folders=config.preview_dirs,
+        hooks=hooks or HookRegistry(),
     )
     if option is not None:
         settings = replace(
             settings,
             preview_kind=lambda: str(option("show_progress_type")),
             vae_in_strips=lambda: bool(option("vae_in_strips")),
-            shelf=ShelfRules(
+            shelf=replace(
+                settings.shelf,
                 keep=lambda: int(option("sd_checkpoints_limit")),
                 keep_in_main_memory=lambda: bool(option("sd_checkpoints_keep_in_cpu")),
                 keep_loras=lambda: int(option("lora_in_memory_limit")),

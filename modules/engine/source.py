@@ -35,7 +35,8 @@ class Source:
     the original's size, laid over the result; `box`: the part of the original that the result is put into, None: all.
     `sampled`: the mask that says which latents are sampled anew, where it is another than that of what is seen. With a
     mask, `original` is the RGB picture of the result's size, and `covered` the mask of that size. `upscaler`: what
-    enlarges a result whose box is larger.
+    enlarges a result whose box is larger. `depth`: a depth map that was handed in, 8-bit grey of the same part, white
+    what is nearest.
     """
 
     picture: Image.Image
@@ -46,6 +47,7 @@ class Source:
     original: Image.Image | None = None
     covered: Image.Image | None = None
     upscaler: str = NO_UPSCALER
+    depth: Image.Image | None = None
 
     def finished(self, made: Image.Image) -> Image.Image:
         """Return a picture that was made, put back into the original where only a part was painted."""
@@ -101,7 +103,8 @@ def read_source(request: GenerationRequest, pictures: PictureSource) -> Source:
     box = region_around(mask, request.masked_padding) if mask and request.inpaint_area == ONLY_MASKED else None
     if mask is None or (box is None and request.inpaint_area == ONLY_MASKED):
         # Where nothing is masked there is no part to work on alone.
-        return Source(_sized(picture, request))
+        return Source(_sized(picture, request), depth=_depth(request, pictures, picture.size, None))
+    whole = picture.size
     if box is None:
         picture = _sized(picture, request)
         mask = fitted(mask.convert("RGB"), *size, request.resize_mode, upscaler).convert("L")
@@ -117,7 +120,8 @@ def read_source(request: GenerationRequest, pictures: PictureSource) -> Source:
     if request.masked_content != ORIGINAL_CONTENT:
         picture = filled(picture, sampled or mask)
     shown = overlay if request.overlay_inpaint else None
-    return Source(picture, mask, shown, box, sampled, original, covered, upscaler)
+    depth = _depth(request, pictures, whole, box)
+    return Source(picture, mask, shown, box, sampled, original, covered, upscaler, depth)
 
 
 def put_back(source: Source, canvas: Canvas, made: Made, on_overlay: Moment[Overlay]) -> Image.Image:
@@ -160,6 +164,18 @@ def _mask(request: GenerationRequest, pictures: PictureSource, size: tuple[int, 
     if request.mask_mode != INPAINT_MASKED:
         mask = ImageOps.invert(mask)
     return blurred(mask, request.mask_blur_x, request.mask_blur_y)
+
+
+def _depth(
+    request: GenerationRequest, pictures: PictureSource, size: tuple[int, int], box: Box | None
+) -> Image.Image | None:
+    """Return the depth map that was handed in, brought to size as the picture of `size` is."""
+    if not request.depth_image:
+        return None
+    depth = flattened(pictures(request.depth_image), "#000000").resize(size, Image.Resampling.BICUBIC)
+    if box is None:
+        return _sized(depth, request).convert("L")
+    return fitted(depth.crop(box), request.width, request.height, RESIZE_AND_FILL).convert("L")
 
 
 def _sized(picture: Image.Image, request: GenerationRequest) -> Image.Image:

@@ -1,4 +1,4 @@
-"""What U-Nets are told besides prompt and noise level: sizes and scores (SDXL), a masked picture (inpainting)."""
+"""What U-Nets are told besides prompt and noise level: sizes and scores (SDXL), a masked picture, depth."""
 
 from __future__ import annotations
 
@@ -9,12 +9,14 @@ from PIL import Image
 from torch import Tensor
 
 from modules.core.request import GenerationRequest
+from modules.engine.depth import depth_channel
 from modules.engine.families import ModelBundle
 from modules.engine.latents import encode, encode_pixels, pixels_of
+from modules.engine.models import LoadedModel
 from modules.engine.plan import SamplingPass
 from modules.engine.source import Source
 from modules.engine.text import EncodedPrompt
-from modules.library.identify import BASE, INPAINTING, PIX2PIX, SDXL_REFINER_FAMILY
+from modules.library.identify import BASE, DEPTH, INPAINTING, PIX2PIX, SDXL_REFINER_FAMILY
 
 
 def told_sizes(
@@ -39,14 +41,18 @@ def told_sizes(
 
 
 def extra_channels(
-    bundle: ModelBundle, which: SamplingPass, source: Source | None, request: GenerationRequest
+    loaded: LoadedModel, which: SamplingPass, source: Source | None, request: GenerationRequest
 ) -> Tensor | None:
     """Return what a U-Net of more than four channels is given besides the latents: (1, channels, rows, columns).
 
     For inpainting the mask, and the latents of the picture without what is below it (the request's `mask_weight` says
     how much of that is taken away); where there is no picture, a mask of ones and a grey one, so that all is new. For
-    pix2pix the picture's latents, not scaled. For what is left zeros.
+    pix2pix the picture's latents, not scaled. For depth models the picture's depth, that which was handed in or else
+    estimated, as in Stability's depth-to-image. For what is left zeros: where there is no picture, all is equally far.
+
+    Raises ModelUnavailable where depth is to be estimated and no network for that is there.
     """
+    bundle = loaded.bundle
     if bundle.entry.variant == BASE:
         return None
     channels = int(bundle.unet.config.in_channels) - bundle.family.latent_channels
@@ -64,11 +70,14 @@ def extra_channels(
         extra[:, 1:] = _at_size(encode_pixels(bundle, pixels), rows, columns)
     elif bundle.entry.variant == PIX2PIX and source is not None:
         extra[:] = _at_size(encode(bundle, source.picture) / bundle.latent_scale, rows, columns)
+    elif bundle.entry.variant == DEPTH and source is not None:
+        seen = loaded.depth.nearness(source.picture) if source.depth is None else _shades(source.depth, rounded=False)
+        extra[:] = depth_channel(seen, rows, columns)
     return extra
 
 
 def _shades(mask: Image.Image, rounded: bool) -> Tensor:
-    """Return a mask as (1, 1, height, width) from 0 to 1, of zeros and ones if `rounded`."""
+    """Return a grey picture as (1, 1, height, width) from 0 to 1, of zeros and ones if `rounded`."""
     shades = torch.from_numpy(np.asarray(mask, dtype=np.float32) / 255).view(1, 1, mask.height, mask.width)
     return shades.round() if rounded else shades
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from modules.core.errors import GenerationStopped, InvalidRequest
+from modules.core.errors import GenerationStopped, InvalidRequest, NetworkUnavailable, OutOfMemory
 from modules.core.ports import CancelToken
 from modules.core.result import GenerationResult
 from modules.jobs.model import Job
 from modules.jobs.ports import Pool
 from modules.jobs.sink import JobSink
 
+OF_ONE_PART = (InvalidRequest, NetworkUnavailable, OutOfMemory)
+"""What may be wrong with one picture, prompt or size; a checkpoint that fails would fail for all others too."""
 MOST_TOLD = 10
 """How many failed parts are told by name."""
 
@@ -52,7 +54,7 @@ def run_parts(job: Job, pool: Pool, sink: JobSink, cancel: CancelToken) -> Parts
             result = pool.run(part.request, sink.begin(part, indexes), cancel, finished)
         except GenerationStopped:
             result = GenerationResult((), interrupted=True)
-        except InvalidRequest as error:
+        except OF_ONE_PART as error:
             if len(job.parts) == 1:
                 raise
             ended.failures.append(f"{part.name}: {error}" if part.name else str(error))

@@ -129,7 +129,7 @@ class JobRunner:
             with contextlib.closing(JobSink(job, self._services)) as sink:
                 result = run_parts(job, self._pool, sink, cancel)
         except ModelUnavailable as error:
-            self._services.board.model_failed(job.request.checkpoint, str(error))
+            self._services.board.model_failed(sink.checkpoint(), str(error))
             return JobState.FAILED, str(error)
         except StorageFailed as error:
             if _disk_is_full(error):

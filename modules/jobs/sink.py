@@ -79,6 +79,10 @@ class JobSink:
         self._tell("loading model")
         return PartSink(self, part, indexes.start)
 
+    def checkpoint(self) -> str:
+        """Return the name of the checkpoint that the part which runs asks for."""
+        return self._part.request.checkpoint
+
     def give_up(self, name: str, reason: str, indexes: range) -> None:
         """Tell that pictures cannot be made, and why; they count neither as skipped nor as done."""
         self._kept.update(indexes)

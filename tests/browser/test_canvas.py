@@ -213,6 +213,15 @@ def test_the_keys_of_canvas_zoom_act_over_the_canvas_only(new_board: NewBoard) -
     page.keyboard.type("swqe")
     expect(page.locator("#prompt")).to_have_value("swqe")
     assert not page.evaluate("canvas.isLarge")
+    mask = board.drawing()
+    board.stroke((150, 100), (250, 100))
+    page.keyboard.press("Control+z")
+    expect(page.locator("#prompt")).to_have_value("swqe")
+    assert (board.drawing() == mask).all(), "drawing takes the keys over from the text"
+    board.begin([(150, 100), (250, 100)])
+    page.keyboard.press("Escape")
+    page.mouse.up()
+    assert (board.drawing() == mask).all()
 
 
 def test_a_pen_draws_as_wide_as_it_is_pressed_and_erases_with_its_other_end(new_board: NewBoard) -> None:

@@ -18,7 +18,7 @@ UNWRITTEN = {
     "old_karras_sigmas", "shared_brownian", "quantize", "disable_networks", "enable_hr", "sdxl_crop_top",
     "sdxl_crop_left", "aesthetic_low", "aesthetic_high", "init_image", "mask_image", "resize_mode", "mask_round",
     "fix_steps", "background_color", "overlay_inpaint", "lora_hashes", "embedding_hashes", "bundled_hashes",
-    "color_correction", "img2img_upscaler", "latent_mask",
+    "color_correction", "img2img_upscaler", "latent_mask", "depth_image",
 }  # fmt: skip
 """Parameters that A1111's infotexts have no key for; enabling hires fix shows in its other keys."""
 

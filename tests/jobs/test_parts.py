@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from modules.core.errors import FieldProblem, InvalidRequest
+from modules.core.errors import FieldProblem, InvalidRequest, NetworkUnavailable, OutOfMemory
 from modules.core.ports import CancelToken, RunSink
 from modules.core.request import GenerationRequest
 from modules.core.result import GenerationResult, Place
@@ -50,11 +50,13 @@ class HeldAtPrompt(FakeEngine):
 class Picky(FakeEngine):
     """Refuses prompts that begin with "broken"."""
 
+    reason: Exception = BROKEN
+
     def generate(
         self, request: GenerationRequest, sink: RunSink, cancel: CancelToken, done: frozenset[int] = frozenset()
     ) -> GenerationResult:
         if request.prompt.startswith("broken"):
-            raise BROKEN
+            raise self.reason
         return super().generate(request, sink, cancel, done)
 
 
@@ -139,6 +141,26 @@ def test_a_part_that_is_wrong_in_itself_is_told_by_name_and_the_rest_goes_on(mak
     assert ended.error == f"1 of 3 could not be made. cut.png: {BROKEN}"
     assert [message["text"] for message in told if message["type"] == "remark"] == [f"cut.png: {BROKEN}"]
     assert [message["fraction"] for message in told if message["type"] == "progress"][-1] == 1.0
+
+
+@pytest.mark.parametrize("reason", [OutOfMemory("Too little memory."), NetworkUnavailable("The LoRA is broken.")])
+def test_a_size_or_a_network_that_fails_concerns_its_part_alone(reason: Exception, make_queue: QueueMaker) -> None:
+    engine = Picky()
+    engine.reason = reason
+    queue = make_queue(engine)
+    job = wait_ended(queue, queue.submit_parts([Part(small(prompt="broken"), name="x"), Part(small(seed=2))]))
+    assert (job.state, made(job)) == (JobState.FINISHED, [(1, 2)])
+    assert job.error == f"1 of 2 could not be made. x: {reason}"
+
+
+def test_a_checkpoint_that_fails_ends_the_job(make_queue: QueueMaker) -> None:
+    engine = FakeEngine(missing=frozenset({"gone"}))
+    queue = make_queue(engine)
+    parts = [Part(small(seed=1)), *[Part(small(checkpoint="gone"))] * 2]
+    job = wait_ended(queue, queue.submit_parts(parts))
+    assert (job.state, job.error, made(job)) == (JobState.FAILED, "The model gone was not found.", [(0, 1)])
+    assert len(engine.runs) == 2
+    assert (queue.snapshot()["model"]["title"], queue.snapshot()["model"]["state"]) == ("gone", "failed")
 
 
 def test_a_job_of_which_no_part_can_be_made_fails_and_does_not_list_thousands(make_queue: QueueMaker) -> None:

@@ -26,7 +26,7 @@ NOT_ON_THE_FORM = {
     "checkpoint": "the selector on top of the page",
     "firstpass_image": "the button that runs the hires pass over a finished picture sets it",
     "disable_networks": "A1111 has it in the API alone",
-    "init_image": "the canvas", "mask_image": "the canvas",
+    "init_image": "the canvas", "mask_image": "the canvas", "depth_image": "the canvas",
     "mask_round": "A1111 has it in the API alone", "latent_mask": "A1111 has it in the API alone",
     **{name: "the Settings tab" for name, parameter in PARAMETERS.items() if parameter.option is not None},
 }

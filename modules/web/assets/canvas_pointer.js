@@ -50,6 +50,8 @@ export class Pointer {
   /** @param {PointerEvent} event */
   #down(event) {
     if (!this.view.picture || (event.target instanceof Element && event.target.closest("button"))) return;
+    // The keys are the canvas's from now on, not those of the field that was typed into.
+    if (document.activeElement instanceof HTMLElement) document.activeElement.blur();
     if (event.pointerType === "touch") this.#fingerDown(event);
     else if (event.button === 1 || (event.button === 0 && this.keys.holds("Space"))) this.#startPan(event);
     else if (event.button === 0 || (event.buttons & ERASER_BUTTON)) this.#startStroke(event);
