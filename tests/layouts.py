@@ -186,16 +186,86 @@ class TextLayout:
 
 
 @dataclass(frozen=True)
+class MidasLayout:
+    """MiDaS's DPT-Hybrid (isl-org/MiDaS, timm's vit_base_resnet50_384): a trunk of convolutions below a transformer.
+
+    `stages`: blocks by stage of the trunk; `side`: patches a side of the squares that it was trained on.
+    """
+
+    width: int = 768
+    layers: int = 12
+    inner: int = 3072
+    stem: int = 64
+    stages: tuple[int, int, int] = (3, 4, 9)
+    side: int = 24
+    fusion: int = 256
+    labels: int = 1000
+
+    def shapes(self) -> dict[str, Shape]:
+        return dict(chain(self._trunk(), self._transformer(), self._neck(), self._head()))
+
+    def _trunk(self) -> Named:
+        trunk, inside = "pretrained.model.patch_embed.backbone", self.stem
+        yield f"{trunk}.stem.conv.weight", (self.stem, 3, 7, 7)
+        yield from norm(f"{trunk}.stem.norm", self.stem)
+        for stage, blocks in enumerate(self.stages):
+            middle = self.stem << stage
+            for number in range(blocks):
+                block = f"{trunk}.stages.{stage}.blocks.{number}"
+                if not number:
+                    yield f"{block}.downsample.conv.weight", (4 * middle, inside, 1, 1)
+                    yield from norm(f"{block}.downsample.norm", 4 * middle)
+                yield f"{block}.conv1.weight", (middle, inside, 1, 1)
+                yield f"{block}.conv2.weight", (middle, middle, 3, 3)
+                yield f"{block}.conv3.weight", (4 * middle, middle, 1, 1)
+                inside = 4 * middle
+                for place, wide in ((1, middle), (2, middle), (3, inside)):
+                    yield from norm(f"{block}.norm{place}", wide)
+        yield from conv("pretrained.model.patch_embed.proj", inside, self.width, 1)
+
+    def _transformer(self) -> Named:
+        yield "pretrained.model.cls_token", (1, 1, self.width)
+        yield "pretrained.model.pos_embed", (1, self.side**2 + 1, self.width)
+        for number in range(self.layers):
+            block = f"pretrained.model.blocks.{number}"
+            yield from chain(norm(f"{block}.norm1", self.width), norm(f"{block}.norm2", self.width))
+            yield from linear(f"{block}.attn.qkv", self.width, 3 * self.width)
+            yield from linear(f"{block}.attn.proj", self.width, self.width)
+            yield from linear(f"{block}.mlp.fc1", self.width, self.inner)
+            yield from linear(f"{block}.mlp.fc2", self.inner, self.width)
+        yield from norm("pretrained.model.norm", self.width)
+        yield from linear("pretrained.model.head", self.width, self.labels)
+
+    def _neck(self) -> Named:
+        for number in (3, 4):
+            yield from linear(f"pretrained.act_postprocess{number}.0.project.0", 2 * self.width, self.width)
+            yield from conv(f"pretrained.act_postprocess{number}.3", self.width, self.width, 1)
+        yield from conv("pretrained.act_postprocess4.4", self.width, self.width)
+        for number, wide in enumerate((4 * self.stem, 8 * self.stem, self.width, self.width), start=1):
+            yield f"scratch.layer{number}_rn.weight", (self.fusion, wide, 3, 3)
+            yield from conv(f"scratch.refinenet{number}.out_conv", self.fusion, self.fusion, 1)
+            for unit in ("resConfUnit1.conv1", "resConfUnit1.conv2", "resConfUnit2.conv1", "resConfUnit2.conv2"):
+                yield from conv(f"scratch.refinenet{number}.{unit}", self.fusion, self.fusion)
+
+    def _head(self) -> Named:
+        yield from conv("scratch.output_conv.0", self.fusion, self.fusion // 2)
+        yield from conv("scratch.output_conv.2", self.fusion // 2, 32)
+        yield from conv("scratch.output_conv.4", 32, 1, 1)
+
+
+@dataclass(frozen=True)
 class CheckpointLayout:
     """A whole single file; `texts` by the prefix under which they stand."""
 
     unet: UNetLayout
     texts: dict[str, TextLayout]
     vae: VaeLayout = field(default_factory=VaeLayout)
+    depth: MidasLayout | None = None
 
     def shapes(self) -> dict[str, Shape]:
         parts = {"model.diffusion_model.": self.unet.shapes(), "first_stage_model.": self.vae.shapes()}
         parts |= {prefix: text.shapes() for prefix, text in self.texts.items()}
+        parts |= {"depth_model.model.": self.depth.shapes()} if self.depth is not None else {}
         return {prefix + name: shape for prefix, shapes in parts.items() for name, shape in shapes.items()}
 
 

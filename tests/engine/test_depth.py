@@ -1,8 +1,11 @@
-"""Depth checkpoints: the map that is handed in, the networks that estimate one, and what is said where there is none."""
+"""Depth checkpoints: the map that is handed in, the networks that estimate one, and what is said without either."""
 
 from __future__ import annotations
 
+import gc
 import json
+import shutil
+import weakref
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -18,18 +21,24 @@ from transformers import DPTConfig, DPTForDepthEstimation, DPTImageProcessorPil
 from modules.core.errors import ModelUnavailable
 from modules.engine.depth import DepthEstimator, depth_channel
 from modules.engine.memory import DeviceWishes
-from modules.engine.midas_keys import hybrid_config, hybrid_prefix
+from modules.engine.midas_keys import from_midas, hybrid_config, hybrid_prefix
 from modules.engine.models import ShelfRules
 from modules.engine.service import DiffusionEngine, EngineSettings
+from modules.engine.weights import Reading, read_tensors
 from modules.library.catalog import CheckpointCatalog, CheckpointEntry
 from modules.library.files import ModelFiles
 from modules.library.hashing import HashCache
+from modules.library.identify import DEPTH, identify_header
+from modules.library.reading import Header
 from tests.engine.conftest import MakeRequest, Watcher
 from tests.engine.test_families import TINY, write_tiny
+from tests.layouts import MidasLayout, sd2
 
 SIDE = 64
 CPU = torch.device("cpu")
 DEPTH_LAYOUT = replace(TINY["sd2"], unet=replace(TINY["sd2"].unet, in_channels=5))
+METRIC = '{"model_type": "depth_anything", "depth_estimation_type": "metric"}'
+TINY_MIDAS = MidasLayout(32, 4, 64, stem=32, stages=(1, 2, 1), side=2, fusion=16, labels=10)
 
 
 def ramp(width: int = SIDE, height: int = SIDE, across: bool = True) -> Image.Image:
@@ -57,50 +66,13 @@ def write_eye(folder: Path, processor: bool = True, model_type: str = "dpt") -> 
     return network.eval()
 
 
-def midas_names(prefix: str = "") -> dict[str, Tensor]:
-    """A small DPT-Hybrid under MiDaS's own names, written down from its definition."""
+def midas_tensors() -> dict[str, Tensor]:
+    """A small DPT-Hybrid under MiDaS's own names."""
     torch.manual_seed(4)
-    shapes: dict[str, tuple[int, ...]] = {}
-
-    def both(name: str, *weight: int) -> None:
-        shapes.update({f"{name}.weight": weight, f"{name}.bias": weight[:1]})
-
-    model, trunk = "pretrained.model", "pretrained.model.patch_embed.backbone"
-    shapes |= {f"{model}.cls_token": (1, 1, 32), f"{model}.pos_embed": (1, 5, 32)}
-    shapes[f"{trunk}.stem.conv.weight"] = (32, 3, 7, 7)
-    both(f"{trunk}.stem.norm", 32)
-    inside = 32
-    for stage, wide in enumerate((128, 256, 512)):
-        block, middle = f"{trunk}.stages.{stage}.blocks.0", wide // 4
-        sizes = {"downsample.conv": (wide, inside, 1, 1), "conv1": (middle, inside, 1, 1),
-                 "conv2": (middle, middle, 3, 3), "conv3": (wide, middle, 1, 1)}  # fmt: skip
-        shapes |= {f"{block}.{name}.weight": size for name, size in sizes.items()}
-        for name, size in (("downsample.norm", wide), ("norm1", middle), ("norm2", middle), ("norm3", wide)):
-            both(f"{block}.{name}", size)
-        inside = wide
-    both(f"{model}.patch_embed.proj", 32, inside, 1, 1)
-    for number in range(4):
-        block = f"{model}.blocks.{number}"
-        for name, size in (("norm1", (32,)), ("norm2", (32,)), ("attn.qkv", (96, 32)), ("attn.proj", (32, 32)),
-                           ("mlp.fc1", (64, 32)), ("mlp.fc2", (32, 64))):  # fmt: skip
-            both(f"{block}.{name}", *size)
-    both(f"{model}.norm", 32)
-    both(f"{model}.head", 10, 32)
-    for number in (3, 4):
-        both(f"pretrained.act_postprocess{number}.0.project.0", 32, 64)
-        both(f"pretrained.act_postprocess{number}.3", 32, 32, 1, 1)
-    both("pretrained.act_postprocess4.4", 32, 32, 3, 3)
-    for number, wide in enumerate((128, 256, 32, 32), start=1):
-        shapes[f"scratch.layer{number}_rn.weight"] = (16, wide, 3, 3)
-        both(f"scratch.refinenet{number}.out_conv", 16, 16, 1, 1)
-        for unit in (1, 2):
-            for conv in (1, 2):
-                both(f"scratch.refinenet{number}.resConfUnit{unit}.conv{conv}", 16, 16, 3, 3)
-    for number, size in ((0, (8, 16, 3, 3)), (2, (32, 8, 3, 3)), (4, (1, 32, 1, 1))):
-        both(f"scratch.output_conv.{number}", *size)
-    tensors = {prefix + name: torch.randn(shape) * 0.1 + (1.0 if len(shape) == 1 else 0.0)
-               for name, shape in shapes.items()}  # fmt: skip
-    return tensors
+    return {
+        name: torch.randn(shape) * 0.1 + (1.0 if len(shape) == 1 else 0.0)
+        for name, shape in TINY_MIDAS.shapes().items()
+    }
 
 
 def entry_of(path: Path) -> CheckpointEntry:
@@ -242,20 +214,24 @@ def a_checkpoint(folder: Path) -> CheckpointEntry:
 def test_a_single_file_brings_midas_under_its_own_names(
     checkpoint: Path, go: Callable[..., np.ndarray], tmp_path: Path
 ) -> None:
-    write_tiny(checkpoint, "sd2", DEPTH_LAYOUT, more=midas_names("depth_model.model."))
+    layout = replace(DEPTH_LAYOUT, depth=TINY_MIDAS)
+    write_tiny(checkpoint, "sd2", layout)
     inside = go()
+    prefix = "depth_model.model."
+    own = {name.removeprefix(prefix): it for name, it in read_tensors(checkpoint, Reading(prefixes=(prefix,))).items()}
     write_tiny(checkpoint, "sd2", DEPTH_LAYOUT)
     with pytest.raises(ModelUnavailable):
         DepthEstimator(entry_of(checkpoint), (), CPU).nearness(ramp().convert("RGB"))
     (tmp_path / "midas").mkdir()
-    torch.save(midas_names(), tmp_path / "midas" / "dpt_hybrid-midas-501f0c75.pt")
+    torch.save(own, tmp_path / "midas" / "dpt_hybrid-midas-501f0c75.pt")
     assert (go() == inside).all()
+    assert (go(depth_image="across") != inside).any()
 
 
 def test_midas_keeps_the_aspect_and_looks_at_sides_of_whole_patches(tmp_path: Path) -> None:
     folder = tmp_path / "midas"
     folder.mkdir()
-    save_file(midas_names(), folder / "hybrid.safetensors")
+    save_file(midas_tensors(), folder / "hybrid.safetensors")
     estimator = DepthEstimator(a_checkpoint(tmp_path), (folder,), CPU)
     with torch.inference_mode():
         for size, expected in (((64, 64), (32, 32)), ((96, 48), (32, 64)), ((48, 96), (64, 32)), ((64, 2), (32, 32)),
@@ -265,15 +241,15 @@ def test_midas_keeps_the_aspect_and_looks_at_sides_of_whole_patches(tmp_path: Pa
             assert seen.isfinite().all()
 
 
-def test_every_tensor_of_midas_is_read_but_its_classifier(tmp_path: Path) -> None:
+def test_every_tensor_of_midas_acts_but_those_that_nothing_reads(tmp_path: Path) -> None:
     folder = tmp_path / "midas"
     folder.mkdir()
     picture = Image.effect_noise((48, 48), 60).convert("RGB")
-    tensors = midas_names()
+    tensors = midas_tensors()
     save_file(tensors, folder / "hybrid.safetensors")
     entry = a_checkpoint(tmp_path)
     plain = DepthEstimator(entry, (folder,), CPU).nearness(picture)
-    # What the last stage of the neck gets from no other stage goes through nothing of it.
+    # The classifier and the norm before it, and what would add to the last stage of the neck what comes from below it.
     idle = ("pretrained.model.head.", "pretrained.model.norm.", "scratch.refinenet4.resConfUnit1.")
     for name in tensors:
         changed = tensors | {name: tensors[name] + torch.randn(tensors[name].shape)}
@@ -283,13 +259,26 @@ def test_every_tensor_of_midas_is_read_but_its_classifier(tmp_path: Path) -> Non
 
 
 def test_the_real_network_is_known_by_its_shapes() -> None:
-    names = {name: tuple(tensor.shape) for name, tensor in midas_names().items()}
-    assert hybrid_prefix(f"depth_model.model.{name}" for name in names) == "depth_model.model."
-    assert hybrid_prefix(["pretrained.model.cls_token"]) is None
-    config = hybrid_config(names)
-    assert (config.hidden_size, config.num_hidden_layers, config.image_size) == (32, 4, 32)
-    assert list(config.backbone_out_indices) == [0, 1, 2, 3]
-    assert list(config.neck_hidden_sizes) == [128, 256, 32, 32]
+    shapes = MidasLayout().shapes()
+    config = hybrid_config(shapes)
+    assert (config.hidden_size, config.num_hidden_layers, config.num_attention_heads) == (768, 12, 12)
+    assert (config.intermediate_size, config.image_size, config.fusion_hidden_size) == (3072, 384, 256)
+    assert list(config.backbone_out_indices) == [2, 5, 8, 11]
+    assert list(config.neck_hidden_sizes) == [256, 512, 768, 768]
+    assert list(config.backbone_config.depths) == [3, 4, 9]
+    with torch.device("meta"):
+        network = DPTForDepthEstimation(config)
+    renamed = from_midas({name: torch.empty(shape, device="meta") for name, shape in shapes.items()})
+    assert {name: it.shape for name, it in renamed.items()} == {
+        name: it.shape for name, it in network.state_dict().items()
+    }
+
+
+def test_a_real_depth_checkpoint_is_known_to_bring_its_own_network() -> None:
+    names = replace(sd2(5), depth=MidasLayout()).shapes()
+    assert hybrid_prefix(names) == "depth_model.model."
+    assert identify_header(Header(names, {})).variant == DEPTH
+    assert hybrid_prefix(sd2(5).shapes()) is None
 
 
 @pytest.mark.parametrize(("spoil", "words"), [
@@ -297,8 +286,7 @@ def test_the_real_network_is_known_by_its_shapes() -> None:
     (lambda eye: (eye / "model.safetensors").write_bytes(b"nothing"), "eye cannot be used"),
     (lambda eye: (eye / "config.json").write_text("{"), "eye cannot be used"),
     (lambda eye: (eye / "config.json").write_text('{"model_type": "glpn"}'), "kind glpn; needed is dpt"),
-    (lambda eye: (eye / "config.json").write_text('{"model_type": "depth_anything", "depth_estimation_type": "metric"}'),
-     "relative depth"),
+    (lambda eye: (eye / "config.json").write_text(METRIC), "relative depth"),
     (lambda eye: save_file({"head.head.0.bias": torch.zeros(8)}, eye / "model.safetensors"), "it lacks"),
 ])  # fmt: skip
 def test_a_network_that_cannot_be_used_is_named_with_the_reason(
@@ -313,7 +301,7 @@ def test_a_network_that_cannot_be_used_is_named_with_the_reason(
 def test_a_file_that_is_none_of_midas_is_named(go: Callable[..., np.ndarray], tmp_path: Path) -> None:
     (tmp_path / "midas").mkdir()
     torch.save({"pretrained.layer1.0.weight": torch.zeros(3)}, tmp_path / "midas" / "midas_v21.pt")
-    with pytest.raises(ModelUnavailable, match="midas_v21.pt cannot be used: it holds no DPT-Hybrid"):
+    with pytest.raises(ModelUnavailable, match=r"midas_v21\.pt cannot be used: it holds no DPT-Hybrid"):
         go()
 
 
@@ -328,13 +316,19 @@ def test_a_configuration_cannot_have_weights_fetched(go: Callable[..., np.ndarra
     assert (go() == plain).all()
 
 
-def test_a_network_is_let_go_of_with_its_checkpoint(engine: DiffusionEngine, go: Callable[..., np.ndarray],
-                                                    tmp_path: Path) -> None:  # fmt: skip
+def test_a_network_is_read_once_and_let_go_of_with_its_checkpoint(
+    engine: DiffusionEngine, go: Callable[..., np.ndarray], checkpoint: Path, tmp_path: Path
+) -> None:
     write_eye(tmp_path / "midas" / "eye")
-    go()
+    made = go()
+    (tmp_path / "midas" / "eye" / "model.safetensors").unlink()
+    assert (go() == made).all()
     loaded = engine.shelf.loaded("deep")
     assert loaded is not None
-    before = loaded.depth._eye
-    assert before is not None
-    go()
-    assert loaded.depth._eye is before
+    held = weakref.ref(loaded.depth)
+    del loaded
+    shutil.copy(checkpoint, checkpoint.with_name("other.safetensors"))
+    engine.shelf.files.refresh()
+    engine.shelf.get("other", Watcher())
+    gc.collect()
+    assert held() is None
