@@ -60,6 +60,8 @@ NOBODY_SECONDS = 3.0
 """So long after the start the engine is loaded although nobody has opened the page."""
 BUSY_SECONDS = 8.0
 """So long after the start the engine is loaded although requests keep coming."""
+INPUT_SECONDS = 30 * 24 * 3600.0
+"""After so long a picture that was handed in and that no listed job needs is deleted."""
 LIBRARY_SECONDS = 10.0
 """So long after the engine begins to load the library begins to read the model files' headers."""
 
@@ -133,6 +135,9 @@ class Application:
         self.services.jobs.preload(default_checkpoint(self.services.settings, self.services.files.checkpoints))
         self.services.background.tasks.begin()
         self.services.filler.start(LIBRARY_SECONDS)
+        gone = self.services.inputs.forget_old(self.services.jobs.digests(), INPUT_SECONDS)
+        if gone:
+            logger.info("%d pictures that were handed in and that no job needs are gone.", gone)
 
     def close(self) -> bool:
         """Stop the running job so that it goes on at the next start, and free the data folder.

@@ -28,7 +28,7 @@ PICTURE_PARAMETERS = (
     ),
     Parameter(
         "depth_image", "Depth map", "text", "",
-        "Content hash of a stored picture of the depth, white what is nearest, for depth checkpoints; empty: estimated.",
+        "Content hash of a stored picture, white what is nearest, for depth checkpoints; empty: it is estimated.",
         maximum=64,
     ),
     Parameter(

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import re
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Container
 from pathlib import Path
 
 from PIL import Image
@@ -44,6 +46,7 @@ class InputStore:
         digest = hashlib.sha256(content).hexdigest()
         path = self._folder / digest
         if path.is_file():
+            path.touch()
             return digest
         try:
             check_whole(content)
@@ -74,6 +77,18 @@ class InputStore:
     def content(self, digest: str) -> bytes:
         """Return a kept picture's file as it was handed in. Raises InvalidRequest when it is gone."""
         return self.find(digest).read_bytes()
+
+    def forget_old(self, needed: Container[str], seconds: float) -> int:
+        """Delete pictures that were not handed in for so long and are not among `needed`; return how many went."""
+        gone = 0
+        for path in self._folder.iterdir() if self._folder.is_dir() else ():
+            if not _DIGEST.fullmatch(path.name) or path.name in needed:
+                continue
+            with contextlib.suppress(OSError):
+                if path.stat().st_mtime < time.time() - seconds:
+                    path.unlink()
+                    gone += 1
+        return gone
 
     def find(self, digest: str) -> Path:
         """Return where a kept picture's file lies. Raises InvalidRequest when it is gone."""

@@ -183,6 +183,10 @@ class JobQueue:
         """
         return self._board.subscribe(listener, watches)
 
+    def digests(self) -> frozenset[str]:
+        """Return the content hashes of pictures that listed jobs need."""
+        return self._store.digests()
+
     def snapshot(self) -> dict[str, Any]:
         """Return the message that a page gets first; subscribe before, so that nothing is missed."""
         return self._announcer.snapshot()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import re
 import secrets
 import sqlite3
 import threading
@@ -29,6 +30,7 @@ FRONT = "(SELECT COALESCE(MIN(position), 0) - 1 FROM jobs)"
 BACK = "(SELECT COALESCE(MAX(position), 0) + 1 FROM jobs)"
 HAS_PICTURE = "(COALESCE(json_extract(request, '$.init_image'), '') != '')"
 ENDED_MARKS = ", ".join("?" for _ in ENDED_STATES)
+DIGEST = re.compile(r"\b[0-9a-f]{64}\b")
 CONTINUABLE = (JobState.FAILED, JobState.INTERRUPTED, JobState.CANCELLED)
 
 
@@ -96,6 +98,12 @@ class JobStore:
         states = (Purpose.HANDOVER, JobState.RUNNING, JobState.WAITING, JobState.FAILED, JobState.RUNNING)
         jobs = self._select(condition, states)
         return jobs[0] if jobs else None
+
+    def digests(self) -> frozenset[str]:
+        """Return the content hashes that requests of listed jobs name, whatever for."""
+        with self._lock, self._translated_errors():
+            rows = self._connection.execute("SELECT request, parts FROM jobs").fetchall()
+        return frozenset(digest for row in rows for text in row if text for digest in DIGEST.findall(text))
 
     def claim_next(self) -> Job | None:
         """Mark the first waiting job as running and return it."""

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from modules.core.errors import ModelUnavailable
 from modules.core.parameters import PARAMETERS
 from modules.library.catalog import CheckpointCatalog, CheckpointEntry
-from modules.library.identify import PIX2PIX
+from modules.library.identify import DEPTH, PIX2PIX
 from modules.library.model_notes import read_notes
 from modules.settings.store import SettingsStore
 
@@ -73,6 +73,7 @@ class CheckpointChooser:
             "title": entry.title if entry else "",
             "native_size": self.native_size(),
             "edits": entry is not None and entry.variant == PIX2PIX,
+            "depth": entry is not None and entry.variant == DEPTH,
             "unusable": [
                 {"title": each.title, "reason": each.reason} for each in self._catalog.entries() if not each.usable
             ],

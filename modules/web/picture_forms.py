@@ -17,8 +17,8 @@ from modules.gallery.inputs import InputStore
 from modules.web.forms import MASK_ALPHA_FIELD, PAGE_PARAMETERS, SCALE_FIELD
 
 SIZE_STEP = 8
-PICTURE_KEY, DRAWING_KEY, MODE_KEY, RESIZE_BY_KEY = "picture", "drawing", "mode", "resize_by"
-"""What the page sends besides its fields: two content hashes, the sub-tab, and whether the size is a scale."""
+PICTURE_KEY, DRAWING_KEY, DEPTH_KEY, MODE_KEY, RESIZE_BY_KEY = "picture", "drawing", "depth", "mode", "resize_by"
+"""What the page sends besides its fields: three content hashes, the sub-tab, and whether the size is a scale."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,8 @@ def scaled_size(values: Mapping[str, object], digest: str, inputs: InputStore) -
 
 
 def _plain(shown: Shown) -> Mapping[str, object]:
-    return {"init_image": shown.picture}
+    depth = _text(shown.values.get(DEPTH_KEY))
+    return {"init_image": shown.picture, **({"depth_image": depth} if depth else {})}
 
 
 def _sketch(shown: Shown) -> Mapping[str, object]:

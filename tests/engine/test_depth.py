@@ -241,21 +241,28 @@ def test_midas_keeps_the_aspect_and_looks_at_sides_of_whole_patches(tmp_path: Pa
             assert seen.isfinite().all()
 
 
-def test_every_tensor_of_midas_acts_but_those_that_nothing_reads(tmp_path: Path) -> None:
-    folder = tmp_path / "midas"
-    folder.mkdir()
-    picture = Image.effect_noise((48, 48), 60).convert("RGB")
-    tensors = midas_tensors()
-    save_file(tensors, folder / "hybrid.safetensors")
-    entry = a_checkpoint(tmp_path)
-    plain = DepthEstimator(entry, (folder,), CPU).nearness(picture)
-    # The classifier and the norm before it, and what would add to the last stage of the neck what comes from below it.
-    idle = ("pretrained.model.head.", "pretrained.model.norm.", "scratch.refinenet4.resConfUnit1.")
-    for name in tensors:
-        changed = tensors | {name: tensors[name] + torch.randn(tensors[name].shape)}
-        save_file(changed, folder / "hybrid.safetensors")
-        seen = DepthEstimator(entry, (folder,), CPU).nearness(picture)
-        assert torch.equal(seen, plain) == name.startswith(idle), name
+@pytest.mark.parametrize(("midas", "own"), [
+    ("pretrained.model.blocks.3.norm1.bias", "dpt.encoder.layer.3.layernorm_before.bias"),
+    ("pretrained.model.blocks.3.norm2.bias", "dpt.encoder.layer.3.layernorm_after.bias"),
+    ("pretrained.model.patch_embed.backbone.stages.1.blocks.0.norm2.bias",
+     "dpt.embeddings.backbone.bit.encoder.stages.1.layers.0.norm2.bias"),
+    ("pretrained.act_postprocess3.0.project.0.weight", "neck.reassemble_stage.readout_projects.2.0.weight"),
+    ("pretrained.act_postprocess4.4.weight", "neck.reassemble_stage.layers.3.resize.weight"),
+    ("scratch.layer3_rn.weight", "neck.convs.2.weight"),
+    ("scratch.refinenet4.out_conv.bias", "neck.fusion_stage.layers.0.projection.bias"),
+    ("scratch.refinenet1.resConfUnit1.conv2.bias", "neck.fusion_stage.layers.3.residual_layer1.convolution2.bias"),
+    ("scratch.output_conv.2.bias", "head.head.2.bias"),
+])  # fmt: skip
+def test_tensors_of_one_shape_are_not_taken_for_one_another(midas: str, own: str) -> None:
+    assert list(from_midas({midas: torch.zeros(3)})) == [own]
+
+
+def test_queries_keys_and_values_stand_in_this_order_in_midas() -> None:
+    parts = from_midas({"pretrained.model.blocks.0.attn.qkv.bias": torch.arange(6)})
+    layer = "dpt.encoder.layer.0.attention.attention"
+    assert {name: it.tolist() for name, it in parts.items()} == {
+        f"{layer}.query.bias": [0, 1], f"{layer}.key.bias": [2, 3], f"{layer}.value.bias": [4, 5],
+    }  # fmt: skip
 
 
 def test_the_real_network_is_known_by_its_shapes() -> None:

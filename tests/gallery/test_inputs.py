@@ -1,6 +1,7 @@
 """Pictures that are handed in are kept once, by their content, and anything else is refused by name."""
 
 import io
+import os
 import struct
 import zlib
 from pathlib import Path
@@ -118,3 +119,21 @@ def test_the_option_allows_what_pillow_can_open() -> None:
     assert (option.default, option.maximum) == (LARGEST_MEGAPIXELS, MOST_MEGAPIXELS)
     assert Image.MAX_IMAGE_PIXELS is not None
     assert MOST_MEGAPIXELS * 1_000_000 < 2 * Image.MAX_IMAGE_PIXELS
+
+
+def test_pictures_that_nobody_needs_go_after_a_while(tmp_path: Path) -> None:
+    store = InputStore(tmp_path)
+    old, needed, new = (store.keep(png(colour)) for colour in ("red", "green", "blue"))
+    for digest in (old, needed):
+        os.utime(tmp_path / digest, (0, 0))
+    (tmp_path / "notes.txt").write_text("mine", encoding="utf-8")
+    assert store.forget_old({needed}, 3600) == 1
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([needed, new, "notes.txt"])
+
+
+def test_a_picture_that_is_handed_in_again_is_not_old(tmp_path: Path) -> None:
+    store = InputStore(tmp_path)
+    digest = store.keep(png())
+    os.utime(tmp_path / digest, (0, 0))
+    assert store.keep(png()) == digest
+    assert store.forget_old((), 3600) == 0

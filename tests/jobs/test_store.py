@@ -118,3 +118,10 @@ def test_pictures_are_found_after_the_outputs_folder_was_moved(tmp_path: Path) -
     moved = JobStore(after / "jobs.sqlite", after)
     assert moved.get(job.id).images[0].path == after / "day" / "00000-7.png"
     moved.close()
+
+
+def test_the_pictures_that_jobs_name_are_known_in_all_their_parts(store: JobStore) -> None:
+    first, second, third = (letter * 64 for letter in "abc")
+    store.add([Part(small(init_image=first, mask_image=second, prompt="d" * 65))])
+    store.add([Part(small(init_image=first)), Part(small(init_image=third))])
+    assert store.digests() == {first, second, third}

@@ -54,6 +54,14 @@ def test_img2img_takes_the_picture_as_it_is(inputs: InputStore) -> None:
     assert picture_values({"mode": "img2img", "picture": picture, "drawing": ""}, inputs) == {"init_image": picture}
 
 
+def test_a_depth_map_goes_with_the_picture(inputs: InputStore, maker: RequestMaker) -> None:
+    picture, depth = keep(inputs, photo()), keep(inputs, photo((255, 255, 255)))
+    values = {"mode": "img2img", "picture": picture, "drawing": "", "depth": depth, "prompt": "a lamp"}
+    assert picture_values(values, inputs) == {"init_image": picture, "depth_image": depth}
+    assert maker.from_values(values).depth_image == depth
+    assert maker.from_values({**values, "depth": ""}).depth_image == ""
+
+
 def test_a_sketch_is_the_picture_with_the_strokes_over_it(inputs: InputStore) -> None:
     values = {"mode": "sketch", "picture": keep(inputs, photo()), "drawing": keep(inputs, strokes((0, 0, 255, 128)))}
     made = picture_values(values, inputs)

@@ -16,6 +16,8 @@ const MODES = [
   { id: "batch", tab: "img2img_batch_tab", label: "Batch", draws: null, element: "img2img_batch" },
 ];
 const COPIES = MODES.filter(({ id }) => ["img2img", "sketch", "inpaint", "inpaint_sketch"].includes(id));
+/** On the page while the chosen checkpoint works with a depth map. */
+const DEPTH = "data-easel-depth";
 const BRUSHES = { nothing: undefined, mask: { size: 64, color: "#ffffff" }, colour: { size: 24, color: "#e53935" } };
 
 export class SourcePanel {
@@ -39,6 +41,8 @@ export class SourcePanel {
     this.copies = h("div", { class: "easel-copies" }, h("span", { class: "easel-soft" }, "Copy to"), ...COPIES.map(({ id, label }) => h("button", {
       type: "button", class: "easel-quiet", id: `img2img_copy_to_${id}`, "data-copy": id, onclick: () => this.#copy(id),
     }, label)));
+    this.depth = h("div", { class: "easel-depth" });
+    new MutationObserver(() => this.#fillDepth()).observe(document.documentElement, { attributeFilter: [DEPTH] });
     this.box = h("div", { class: "easel-pictures" }, list, ...this.panels.values(), this.copies);
     whenPresent("#img2img_settings", () => this.#mark());
     this.choose(this.mode);
@@ -67,7 +71,9 @@ export class SourcePanel {
       }
       const { picture, drawing } = await this.#canvas(this.mode).ids();
       const loaded = this.mode === "inpaint_upload" ? (await this.#canvas("inpaint_mask").ids()).picture : drawing;
-      return { mode: this.mode, picture, drawing: loaded };
+      const deep = this.mode === "img2img" && document.documentElement.hasAttribute(DEPTH);
+      const depth = deep ? (await this.#canvas("img2img_depth").ids()).picture : "";
+      return { mode: this.mode, picture, drawing: loaded, depth };
     } catch (error) {
       this.page.outcome.refused(error);
       return null;
@@ -86,11 +92,14 @@ export class SourcePanel {
     const wanted = request.mask_image ? "inpaint" : "img2img";
     this.choose(wanted);
     await this.#canvas(wanted).setPictureById(request.init_image, request.mask_image || undefined);
+    if (request.depth_image) await this.#canvas("img2img_depth").setPictureById(request.depth_image);
+    else await this.canvases.get("img2img_depth")?.setPicture(null);
   }
 
   /** @param {string} name @returns {PictureCanvas} */
   #canvas(name) {
-    this.#fill(name === "inpaint_mask" ? "inpaint_upload" : name);
+    if (name === "img2img_depth") this.#fillDepth(true);
+    else this.#fill(name === "inpaint_mask" ? "inpaint_upload" : name);
     const canvas = this.canvases.get(name);
     if (!canvas) throw new Error(`there is no canvas ${name}`);
     return canvas;
@@ -108,6 +117,16 @@ export class SourcePanel {
     const upload = id === "inpaint_upload";
     panel.append(this.#make(id, mode.draws, upload ? "The picture" : mode.label).element);
     if (upload) panel.append(this.#make("inpaint_mask", "nothing", "The mask: white is painted anew").element);
+    if (id !== "img2img") return;
+    panel.append(this.depth);
+    this.#fillDepth();
+  }
+
+  /** Make the depth map's place as soon as it is needed. */
+  #fillDepth(needed = document.documentElement.hasAttribute(DEPTH)) {
+    if (!needed || this.depth.firstChild) return;
+    const hint = h("span", { class: "easel-soft" }, "Depth map: white is nearest. Without one it is estimated.");
+    this.depth.append(hint, this.#make("img2img_depth", "nothing", "Depth map").element);
   }
 
   /** @returns {Promise<import("./batch.js").BatchPanel>} */

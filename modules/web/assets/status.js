@@ -50,6 +50,7 @@ export class StatusView {
       ...(lines.length ? [h("details", {}, h("summary", {}, summary), h("ul", {}, ...lines))] : []),
     );
     document.documentElement.toggleAttribute("data-easel-edits", state.edits);
+    document.documentElement.toggleAttribute("data-easel-depth", state.depth);
     for (const form of this.forms) {
       form.follow(state.native_size);
       if (state.defaults) applyDefaults(form, state.defaults);
