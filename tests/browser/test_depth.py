@@ -47,8 +47,10 @@ def test_a_depth_map_is_sent_while_a_depth_checkpoint_is_chosen(new_page: NewPag
     sent = kept(server, str(request["depth_image"]))
     assert (sent.size, sent.getpixel((60, 50))) == (SIZE, (255, 255, 255))
     assert request["init_image"] != request["depth_image"]
-    other = new_page().img2img()
+    other = new_page()
+    other.tab("queue")
     other.page.locator("[data-action=use]").first.click()
+    other.place = "img2img"
     expect(canvas(other.page, DEPTH).get_by_role("button", name="Remove the picture")).to_be_enabled()
     assert run_again(other)["depth_image"] == request["depth_image"]
     choose(server, "starter")
