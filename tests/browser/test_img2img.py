@@ -277,6 +277,47 @@ def test_pnginfo_sends_picture_and_settings(new_page: NewPage, server: Server, t
     easel.wait_form(prompt="a lantern", width=128, height=64)
 
 
+def test_soft_inpainting_and_a_script_travel_with_the_job_and_come_back(new_page: NewPage, server: Server) -> None:
+    server.open_gate()
+    easel = new_page().img2img("inpaint")
+    page = easel.page
+    load(page, "inpaint")
+    draw(page, "inpaint")
+    expect(page.locator("#img2img_soft_inpainting_schedule_bias")).to_be_hidden()
+    page.locator("#img2img_soft_inpainting_enabled input").check()
+    easel.number("soft_inpainting_schedule_bias", 2.5)
+    request = run(easel)
+    assert request["extras"]["soft_inpainting"]["schedule_bias"] == 2.5  # type: ignore[index]
+    page.locator("#img2img_soft_inpainting_enabled input").uncheck()
+    easel.wait_form(**{"soft_inpainting.enabled": False})
+    assert run_again(easel)["extras"] == {}
+    easel.tab("queue")
+    page.locator("[data-action=use]").nth(1).click()
+    easel.wait_form(**{"soft_inpainting.enabled": True, "soft_inpainting.schedule_bias": 2.5})
+    expect(page.locator("#img2img_soft_inpainting_schedule_bias")).to_be_visible()
+
+
+def test_the_chosen_script_shows_its_fields(new_page: NewPage, server: Server) -> None:
+    server.open_gate()
+    easel = new_page().img2img()
+    page = easel.page
+    load(page, "img2img")
+    expect(page.locator("#img2img_script_outpainting_mk2")).to_be_hidden()
+    page.locator("#img2img_script_list input").click()
+    page.locator("[role=option]").filter(has_text="Outpainting mk2").first.click()
+    expect(page.locator("#img2img_script_outpainting_mk2")).to_be_visible()
+    expect(page.locator("#img2img_script_poor_mans_outpainting")).to_be_hidden()
+    easel.number("outpainting_mk2_pixels", 64)
+    easel.wait_form(script="Outpainting mk2", **{"outpainting_mk2.pixels": 64})
+    easel.prompt("a lamp")
+    easel.number("steps", STEPS)
+    easel.generate()
+    page.wait_for_function("window.easel.live.job?.state === 'finished'", timeout=PATIENCE_MS)
+    extras = easel.last_request()["extras"]
+    assert set(extras) == {"outpainting_mk2"}
+    assert extras["outpainting_mk2"]["pixels"] == 64
+
+
 def test_copy_to_takes_the_picture_along(new_page: NewPage) -> None:
     easel = new_page().img2img()
     page = easel.page
