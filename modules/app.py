@@ -7,6 +7,7 @@ import logging
 import os
 import signal
 import socket
+import subprocess
 import sys
 import threading
 import time
@@ -42,6 +43,8 @@ from modules.library.hashing import stamp_of
 from modules.library.merging.recipe import MERGE, MergePlaces, discard_merge
 from modules.library.model_kinds import CHECKPOINT, model_folders
 from modules.library.shelves import ModelLibrary
+from modules.plugins.installer import EXTENSION_TASK
+from modules.plugins.service import open_extensions
 from modules.prompts.styles import StyleBook
 from modules.settings.store import SettingsStore
 from modules.web.server import create_app
@@ -54,6 +57,8 @@ PORTS_TRIED = 100
 DOWNLOADS_AT_ONCE = 2
 TOKENS_FILE = "hub-tokens.json"
 HASHING = "hashing"
+RESTARTED = "EASEL_RESTARTED"
+"""Set in the environment of a server that was started anew from the page, which is open already."""
 QUIET_SECONDS = 1.0
 """So long after the last request the page counts as loaded; only then may importing torch take the processor."""
 NOBODY_SECONDS = 3.0
@@ -149,6 +154,7 @@ class Application:
         self.services.filler.close()
         self.services.hashes.close()
         stopped = self.services.jobs.close()
+        self.services.extensions.safety.close()
         self.lock.release()
         return stopped
 
@@ -163,6 +169,8 @@ def build(config: AppConfig, engine_factory: EngineFactory | None = None) -> App
         settings = SettingsStore(config.settings_file)
         files, inputs = ModelFiles.of(config), InputStore(state / "inputs", lambda: largest_picture(settings))
         hooks = HookRegistry(builtin_plugins())
+        extensions = open_extensions(config, settings, state, hooks)
+        extensions.start()
         _choose_checkpoint(config.checkpoint, settings, files.checkpoints)
         jobs = open_queue(
             outputs,
@@ -186,6 +194,7 @@ def build(config: AppConfig, engine_factory: EngineFactory | None = None) -> App
             hashes=hashes,
             filler=LibraryFiller(library, hashes, lambda: jobs.running() is not None),
             background=open_background(config, files, state),
+            extensions=extensions,
             plugins=hooks.plugins,
         )
         join_tasks(services)
@@ -208,12 +217,28 @@ def serve(config: AppConfig) -> int:
     except KeyboardInterrupt:
         return 0
     code = _run_until_stopped(application)
-    if not application.close():
+    stopped = application.close()
+    if application.services.restarter.asked:
+        start_anew()
+    if not stopped:
         # Python would wait for, or stumble over, native code that still runs; nothing is left to be written.
         logging.shutdown()
         sys.stdout.flush()
         os._exit(code)
     return code
+
+
+def start_anew() -> None:
+    """Become a new server with the same command line. Raises OSError when that cannot be started."""
+    logger.info("Starting anew …")
+    logging.shutdown()
+    sys.stdout.flush()
+    os.environ[RESTARTED] = "1"
+    command = [sys.executable, *sys.orig_argv[1:]]
+    if sys.platform == "win32":
+        # Windows cannot become another program: this one waits for it, so that the console stays with it.
+        os._exit(subprocess.call(command))
+    os.execv(command[0], command)
 
 
 def open_listener(host: str, port: int | None) -> socket.socket:
@@ -305,6 +330,7 @@ def join_tasks(services: WebServices) -> None:
             discard_merge(spec, merges.folder)
 
     tasks.register(MERGE, merge, discard)
+    tasks.register(EXTENSION_TASK, services.extensions.run, services.extensions.installer.discard)
 
 
 def job_rules(settings: SettingsStore) -> JobRules:
@@ -338,6 +364,10 @@ class _Server(uvicorn.Server):
     def __init__(self, config: uvicorn.Config, on_listening: Callable[[], None]) -> None:
         super().__init__(config)
         self._on_listening = on_listening
+
+    def stop(self) -> None:
+        """End in good order, as at Ctrl+C; may be called from any thread."""
+        self.should_exit = True
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Begin to listen, then tell."""
@@ -377,7 +407,7 @@ def _run_server(application: Application, listener: socket.socket) -> None:
         # Not through logging, so that it is told at any --loglevel.
         sys.stdout.write(f"Running on local URL:  {address}\n")
         sys.stdout.flush()
-        if config.autolaunch and wanted:
+        if config.autolaunch and wanted and RESTARTED not in os.environ:
             threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()
         if config.share:
             threading.Thread(target=share, name="share", daemon=True).start()
@@ -386,7 +416,9 @@ def _run_server(application: Application, listener: socket.socket) -> None:
         application.asgi, log_config=None, access_log=False, timeout_graceful_shutdown=1, ws="websockets-sansio"
     )
     with listener:
-        _Server(settings, listening).run(sockets=[listener])
+        server = _Server(settings, listening)
+        application.services.restarter.fulfil_by(server.stop)
+        server.run(sockets=[listener])
 
 
 def _address(host: str, port: int) -> str:

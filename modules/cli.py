@@ -15,6 +15,7 @@ from typing import Literal, NoReturn
 
 MemoryMode = Literal["normal", "medium", "low"]
 Theme = Literal["dark", "light"]
+DisableExtensions = Literal["none", "extra", "all"]
 
 REPO_ROOT = Path(__file__).resolve().parent.parent
 LOOPBACK_HOST = "127.0.0.1"
@@ -72,6 +73,9 @@ class AppConfig:
     `autolaunch`: open the page in the desktop's browser once the server answers.
     `theme`: None follows the browser's own setting.
     `hashing`: compute the hashes of all model files in the background.
+    `installs`: set up what extensions need when they are new. `safe_mode`: load no extension.
+    `disable_extensions`: as the option `disable_all_extensions`, on top of it.
+    `extension_access`: admins may install and update extensions from other machines too.
     `log_level`: a name from `LOG_LEVELS`.
     """
 
@@ -102,6 +106,10 @@ class AppConfig:
     autolaunch: bool = False
     theme: Theme | None = None
     hashing: bool = True
+    safe_mode: bool = False
+    installs: bool = True
+    disable_extensions: DisableExtensions = "none"
+    extension_access: bool = False
     log_level: str = "INFO"
 
 
@@ -159,6 +167,10 @@ def parse_arguments(argv: Sequence[str], environment: Mapping[str, str] | None =
         autolaunch=has_desktop(environment) if flags.autolaunch is None else flags.autolaunch,
         theme=flags.theme,
         hashing=not flags.no_hashing,
+        safe_mode=flags.safe_mode,
+        installs=not flags.skip_install,
+        disable_extensions=flags.disable_extensions,
+        extension_access=flags.enable_insecure_extension_access,
         log_level=flags.loglevel,
     )
 
@@ -176,6 +188,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_path_flags(parser.add_argument_group("paths"))
     _add_compute_flags(parser.add_argument_group("compute"))
     _add_start_flags(parser.add_argument_group("start"))
+    _add_extension_flags(parser.add_argument_group("extensions"))
     return parser
 
 
@@ -287,6 +300,19 @@ def _add_start_flags(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--loglevel", type=str.upper, choices=LOG_LEVELS, default="INFO", metavar="LEVEL", help=", ".join(LOG_LEVELS)
     )
+
+
+def _add_extension_flags(group: argparse._ArgumentGroup) -> None:
+    group.add_argument("--safe-mode", action="store_true", help="load no extension, should one ruin the start")
+    for flag, mode in (("--disable-all-extensions", "all"), ("--disable-extra-extensions", "extra")):
+        group.add_argument(
+            flag, dest="disable_extensions", action="store_const", const=mode, default="none",
+            help="load nothing from the folder extensions",
+        )  # fmt: skip
+    group.add_argument(
+        "--enable-insecure-extension-access", action="store_true",
+        help="with --listen or --share, let admins install extensions (which are programs) from other machines too",
+    )  # fmt: skip
 
 
 def _arguments_from_environment(parser: argparse.ArgumentParser, environment: Mapping[str, str]) -> list[str]:

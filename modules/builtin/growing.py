@@ -93,6 +93,8 @@ def pass_request(
     """Return the request of one pass over the pictures of the names above, in which the plugin takes no part."""
     update: dict[str, object] = {
         "init_image": PICTURE,
+        # A depth map that was handed in is that of the whole picture, not of a pass's own.
+        "depth_image": "",
         "mask_image": MASK,
         "latent_mask": LATENT_MASK,
         "mask_mode": INPAINT_MASKED,

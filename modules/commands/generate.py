@@ -6,9 +6,13 @@ import argparse
 import importlib
 import logging
 import sys
+import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Protocol
+
+from PIL import Image
 
 from modules.cli import AppConfig, FlagParser
 from modules.commands.flags import add_server_flags, config_from
@@ -18,6 +22,7 @@ from modules.core.parameters import PARAMETERS
 from modules.core.ports import Engine
 from modules.core.request import GenerationRequest
 from modules.core.result import GeneratedImage
+from modules.gallery.inputs import InputStore
 from modules.gallery.saving import encode_png, storage_errors, write_whole
 from modules.jobs.cancel import RunCancel
 from modules.jobs.progress import ProgressMeter
@@ -33,7 +38,20 @@ TELL_EVERY_SECONDS = 2.0
 WRONG = 2
 """Exit code for everything that went wrong and that a message explains."""
 
-EngineMaker = Callable[[AppConfig, ModelFiles], Engine]
+PICTURE_HELP: Mapping[str, str] = {
+    "init_image": "The picture that is worked over, with --denoising-strength.",
+    "mask_image": "A picture whose white parts are painted anew.",
+    "depth_image": "A depth map for depth checkpoints, white what is nearest.",
+}
+"""The parameters whose flags name files, and what is said of these."""
+SIZE_STEP = 8
+
+
+class EngineMaker(Protocol):
+    """Builds the engine."""
+
+    def __call__(self, config: AppConfig, files: ModelFiles, *, pictures: Callable[[str], Image.Image]) -> Engine:
+        """Return an engine that gets pictures by their content's hash."""
 
 
 def main(argv: Sequence[str], make_engine: EngineMaker | None = None) -> int:
@@ -41,13 +59,8 @@ def main(argv: Sequence[str], make_engine: EngineMaker | None = None) -> int:
     flags = build_parser().parse_args(argv)
     _set_up_logging()
     try:
-        target = Target(flags.output)
-        config = config_from(flags)
-        files = ModelFiles.of(config)
-        request = read_request(flags, SettingsStore(config.settings_file), files)
-        target.prepare(request)
-        make = make_engine or importlib.import_module("modules.engine.service").create_engine
-        make(config, files).generate(request, FileSink(request, target), RunCancel())
+        with tempfile.TemporaryDirectory() as folder:
+            _make(flags, InputStore(Path(folder)), make_engine)
     except InvalidRequest as error:
         logger.error("%s", " ".join(_with_flag(problem) for problem in error.problems))
         return WRONG
@@ -57,12 +70,23 @@ def main(argv: Sequence[str], make_engine: EngineMaker | None = None) -> int:
     return 0
 
 
+def _make(flags: argparse.Namespace, inputs: InputStore, make_engine: EngineMaker | None) -> None:
+    target = Target(flags.output)
+    config = config_from(flags)
+    files = ModelFiles.of(config)
+    request = read_request(flags, SettingsStore(config.settings_file), files, inputs)
+    target.prepare(request)
+    make: EngineMaker = make_engine or importlib.import_module("modules.engine.service").create_engine
+    make(config, files, pictures=inputs.load).generate(request, FileSink(request, target), RunCancel())
+
+
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser; each parameter that names flags in `core/parameters.py` is one here."""
     parser = FlagParser(
         prog="launch.py generate",
         description="Make pictures without the page.",
-        epilog="What is not given is taken from the settings, the size from what the model was trained on.",
+        epilog="What is not given is taken from the settings, the size from --init-image or else "
+        "from what the model was trained on.",
         allow_abbrev=False,
     )
     parser.add_argument("prompt", help=PARAMETERS["prompt"].help)
@@ -75,7 +99,11 @@ def build_parser() -> argparse.ArgumentParser:
             parser.add_argument(*parameter.flags, dest=parameter.name, action="store_const", const=True,
                                 help=parameter.help)  # fmt: skip
         elif parameter.flags:
-            parser.add_argument(*parameter.flags, dest=parameter.name, metavar="VALUE", help=parameter.help)
+            picture = parameter.name in PICTURE_HELP
+            parser.add_argument(
+                *parameter.flags, dest=parameter.name, metavar="FILE" if picture else "VALUE",
+                help=PICTURE_HELP[parameter.name] if picture else parameter.help,
+            )  # fmt: skip
     parser.add_argument(
         "--set", action="append", default=[], metavar="NAME=VALUE", dest="assignments",
         help="any other parameter by its name in core/parameters.py, such as s_churn=2; may be given often",
@@ -85,21 +113,34 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def read_request(
-    flags: argparse.Namespace, settings: SettingsStore, files: ModelFiles
+    flags: argparse.Namespace, settings: SettingsStore, files: ModelFiles, inputs: InputStore
 ) -> GenerationRequest:
     """Return the request that the flags and, where they are silent, the settings ask for, with a fixed seed.
 
-    Raises InvalidRequest and ModelUnavailable.
+    `inputs` keeps the pictures that flags name. Raises InvalidRequest and ModelUnavailable.
     """
     given = {name: getattr(flags, name) for name in PARAMETERS if getattr(flags, name, None) is not None}
+    given |= {name: _kept(name, Path(given[name]), inputs) for name in PICTURE_HELP if name in given}
     for assignment in flags.assignments:
         name, _, value = assignment.partition("=")
         given[name] = value
     catalog = files.checkpoints
     checkpoint = catalog.find(given.get("checkpoint") or default_checkpoint(settings, catalog))
-    size = {"width": checkpoint.native_size, "height": checkpoint.native_size}
+    sides = inputs.size(given["init_image"]) if "init_image" in given else (checkpoint.native_size,) * 2
+    size = {name: side // SIZE_STEP * SIZE_STEP for name, side in zip(("width", "height"), sides, strict=True)}
+    if "mask_blur_x" in given:
+        given.setdefault("mask_blur_y", given["mask_blur_x"])
     values = {**size, **parameter_values(settings.all()), **given, "checkpoint": checkpoint.title}
     return GenerationRequest.checked(values, Choices(files.checkpoints, vaes=files.vaes)).with_fixed_seed()
+
+
+def _kept(name: str, path: Path, inputs: InputStore) -> str:
+    """Return the hash of the picture in a file that a flag names. Raises InvalidRequest."""
+    try:
+        return inputs.keep(path.read_bytes(), name, path.name)
+    except OSError as error:
+        reason = f"{path}, which cannot be read ({error.strerror or error}),"
+        raise InvalidRequest([FieldProblem(name, PARAMETERS[name].label, reason, "a picture's file")]) from error
 
 
 class Target:

@@ -15,11 +15,12 @@ _IMG2IMG = "img2img"
 PICTURE_PARAMETERS = (
     Parameter(
         "init_image", "Image", "text", "", "Content hash of the stored picture that is worked over; empty: none.",
-        maximum=64,
+        maximum=64, flags=("--init-image",),
     ),
     Parameter(
         "mask_image", "Mask", "text", "",
-        "Content hash of the stored picture whose white parts are painted anew; empty: everything is.", maximum=64,
+        "Content hash of the stored picture whose white parts are painted anew; empty: everything is.",
+        maximum=64, flags=("--mask-image",),
     ),
     Parameter(
         "latent_mask", "Latent mask", "text", "",
@@ -29,25 +30,26 @@ PICTURE_PARAMETERS = (
     Parameter(
         "depth_image", "Depth map", "text", "",
         "Content hash of a stored picture, white what is nearest, for depth checkpoints; empty: it is estimated.",
-        maximum=64,
+        maximum=64, flags=("--depth-image",),
     ),
     Parameter(
         "resize_mode", "Resize mode", "integer", 0,
         "How the picture is brought to size: 0 stretched, 1 cropped, 2 filled up at its edges, 3 as latents.",
-        minimum=0, maximum=3, api="resize_mode",
+        minimum=0, maximum=3, api="resize_mode", flags=("--resize-mode",),
     ),
     Parameter(
         "image_cfg_scale", "Image CFG Scale", "number", 1.5,
         "How strictly instruct-pix2pix checkpoints keep to the picture; 1: guided by the prompt alone.",
         minimum=0, maximum=3, step=0.05, infotext="Image CFG scale", api="image_cfg_scale",
+        flags=("--image-cfg-scale",),
     ),
     Parameter(
         "mask_mode", "Mask mode", "choice", INPAINT_MASKED, "Whether what is masked is painted anew, or the rest.",
-        choices=(INPAINT_MASKED, INPAINT_NOT_MASKED), infotext="Mask mode",
+        choices=(INPAINT_MASKED, INPAINT_NOT_MASKED), infotext="Mask mode", flags=("--mask-mode",),
     ),
     Parameter(
         "mask_blur_x", "Mask blur, across", "integer", 4, "How far the mask's edge is softened, in pixels.",
-        minimum=0, maximum=64, infotext="Mask blur", api="mask_blur_x",
+        minimum=0, maximum=64, infotext="Mask blur", api="mask_blur_x", flags=("--mask-blur",),
     ),
     Parameter(
         "mask_blur_y", "Mask blur, down", "integer", 4, "The same from top to bottom.",
@@ -56,17 +58,18 @@ PICTURE_PARAMETERS = (
     Parameter(
         "masked_content", "Masked content", "choice", ORIGINAL_CONTENT,
         "What stands below the mask in the beginning: colours from around it, the picture, noise, or nothing.",
-        choices=MASKED_CONTENTS, infotext="Masked content",
+        choices=MASKED_CONTENTS, infotext="Masked content", flags=("--masked-content",),
     ),
     Parameter(
         "inpaint_area", "Inpaint area", "choice", WHOLE_PICTURE,
         "Work on the whole picture, or enlarge the masked part, work on that alone, and put it back.",
-        choices=(WHOLE_PICTURE, ONLY_MASKED), infotext="Inpaint area",
+        choices=(WHOLE_PICTURE, ONLY_MASKED), infotext="Inpaint area", flags=("--inpaint-area",),
     ),
     Parameter(
         "masked_padding", "Only masked padding, pixels", "integer", 32,
         "How much around the masked part is seen when that alone is worked on.",
         minimum=0, maximum=256, step=4, infotext="Masked area padding", api="inpaint_full_res_padding", api_default=0,
+        flags=("--masked-padding",),
     ),
     Parameter(
         "mask_round", "Round the mask", "flag", True,

@@ -27,11 +27,12 @@ class Place:
     """Where pictures are saved instead of where they always are; "" leaves that as it is.
 
     `folder`: absolute, or below the outputs folder. `stem`: the file's name without its ending; one that is taken gets
-    a number behind it.
+    a number behind it. `series`: the picture is one of a series of this name among the grids: series-0000-SEED.
     """
 
     folder: str = ""
     stem: str = ""
+    series: str = ""
 
 
 AS_ALWAYS = Place()

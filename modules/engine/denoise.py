@@ -9,12 +9,16 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
+from modules.engine.asking import Asked, edited_input, edited_output
 from modules.engine.families import VELOCITY, ModelBundle
 from modules.engine.text import Condition, EncodedPrompt
 from modules.hooks.registry import RunHooks
 from modules.hooks.spec import Guided, ModelInput
 from modules.sampling.denoisers import EpsilonDenoiser, NoiseLevels, VelocityDenoiser
 from modules.sampling.guidance import classifier_free, guidance_embedding, rescaled_x0, skips_unconditional
+
+LATENT_DIMENSIONS = 4
+"""Of a batch of latents: (batch, channels, rows, columns)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,11 +157,7 @@ class GuidedDenoiser:
         self.calls += 1
         if negative is not None and self.model.conditioning.image_scale is not None:
             return self._edited(x, sigma, contexts[0], negative, self.model.conditioning.image_scale)
-        if negative is None:
-            conditionals = self._estimates(x, sigma, contexts)
-            unconditional = conditionals[0]
-        else:
-            conditionals, unconditional = self._both(x, sigma, contexts, negative)
+        conditionals, unconditional = self._asked(x, sigma, contexts, negative)
         self.unconditional = unconditional
         weights = [part.weight for part in parts]
         if negative is None and weights == [1.0]:
@@ -170,6 +170,22 @@ class GuidedDenoiser:
         spread = sigma.to(x.device).view(-1, 1, 1, 1)
         anchor = x / (spread**2 + 1) if self.model.bundle.prediction == VELOCITY else x
         return conditionals, rescaled_x0(guided, conditionals[0], self.guidance.rescale, anchor)
+
+    def _asked(
+        self, x: Tensor, sigma: Tensor, contexts: Sequence[Condition], negative: Condition | None
+    ) -> tuple[list[Tensor], Tensor]:
+        """Return x0 of every prompt and that of `negative`, or of the first prompt without one, as plugins want it."""
+        asked = Asked(x, contexts, negative)
+        if self.hooks.before_network:
+            asked = edited_input(self.hooks, asked, sigma, self.calls - 1)
+        shown, unconditional = asked.latents, None
+        if asked.negative is None:
+            conditionals = self._estimates(shown, sigma, asked.conditionals)
+        else:
+            conditionals, unconditional = self._both(shown, sigma, asked.conditionals, asked.negative)
+        if self.hooks.after_network:
+            conditionals, unconditional = edited_output(self.hooks, conditionals, unconditional, self.calls - 1)
+        return conditionals, conditionals[0] if unconditional is None else unconditional
 
     def _negative(self, sigma: float) -> Condition | None:
         """Return what the unconditional prediction attends to, or None where this call does without."""
@@ -188,7 +204,10 @@ class GuidedDenoiser:
     def _both(
         self, x: Tensor, sigma: Tensor, contexts: Sequence[Condition], negative: Condition
     ) -> tuple[list[Tensor], Tensor]:
-        """Return the x0 of each of `contexts` and that of `negative`, from one call of the U-Net where they fit."""
+        """Return the x0 of each of `contexts` and that of `negative`, from one call of the U-Net where they fit.
+
+        `x` as in `_estimates`, that of `negative` last.
+        """
         fits = _length(negative) == _length(contexts[0])
         if not fits and self.guidance.pad_v0:
             negative = _fitted(negative, _length(contexts[0]))
@@ -202,8 +221,9 @@ class GuidedDenoiser:
         if _length(negative) == _length(contexts[0]):
             *conditionals, unconditional = self._estimates(x, sigma, [*contexts, negative])
             return conditionals, unconditional
-        conditionals = self._estimates(x, sigma, contexts)
-        return conditionals, self._estimates(x, sigma, [negative])[0]
+        own = x.dim() == LATENT_DIMENSIONS + 1
+        conditionals = self._estimates(x[:-1] if own else x, sigma, contexts)
+        return conditionals, self._estimates(x[-1:] if own else x, sigma, [negative])[0]
 
     def _edited(
         self, x: Tensor, sigma: Tensor, positive: Condition, negative: Condition, image_scale: float
@@ -222,37 +242,41 @@ class GuidedDenoiser:
     ) -> list[Tensor]:
         """Return x0 for each of `contexts`, which are of one length, from one call of the U-Net.
 
-        `shown` takes the place of what the U-Net is shown besides the latents.
+        `x`: (batch, channels, rows, columns), or that for each of `contexts`. `shown` takes the place of what the U-Net
+        is shown besides the latents.
         """
-        count, batch = len(contexts), x.shape[0]
-        told = self._joined(contexts, batch)
+        count, batch, own = len(contexts), sigma.shape[0], x.dim() == LATENT_DIMENSIONS + 1
+        told, repeats = self._joined(contexts, batch), 1 if own else count
         bundle, channels = self.model.bundle, self.model.conditioning.channels if shown is None else shown
 
         def network(scaled: Tensor, timestep: Tensor) -> Tensor:
-            """Return one prediction per context: (contexts, batch, channels, rows, columns)."""
+            """Return one prediction per context: (contexts, batch, channels, rows, columns), or that in one row."""
             latents = scaled.to(bundle.plan.dtype)
             if channels is not None:
-                latents = torch.cat([latents, channels.expand(batch, -1, -1, -1).to(latents)], dim=1)
-            given = {"sample": torch.cat([latents] * count), "timestep": torch.cat([timestep] * count), **told}
+                latents = torch.cat([latents, channels.expand(latents.shape[0], -1, -1, -1).to(latents)], dim=1)
+            given = {"sample": torch.cat([latents] * repeats), "timestep": torch.cat([timestep] * repeats), **told}
             if bundle.told_guidance:
                 scale = guidance_embedding(self.guidance.scale, bundle.told_guidance)
                 given["timestep_cond"] = scale.to(latents).expand(count * batch, -1)
-            prediction = bundle.relief.sample(lambda: _predicted(bundle, given))
-            return prediction.float().view(count, batch, *x.shape[1:])
+            prediction = bundle.relief.sample(lambda: _predicted(bundle, given)).float()
+            return prediction if own else prediction.view(count, batch, *x.shape[1:])
 
         kind = VelocityDenoiser if bundle.prediction == VELOCITY else EpsilonDenoiser
-        return list(kind(network, self.model.levels, quantize=self.guidance.quantize)(x, sigma).unbind())
+        denoise = kind(network, self.model.levels, quantize=self.guidance.quantize)
+        if own:
+            return list(denoise(x.flatten(0, 1), sigma.repeat(count)).view(x.shape).unbind())
+        return list(denoise(x, sigma).unbind())
 
     def _joined(self, contexts: Sequence[Condition], batch: int) -> dict[str, Any]:
         """Return the U-Net's arguments for every prompt once per picture; kept while the prompts stay what they are."""
         last = self._last_contexts
         if len(last) != len(contexts) or any(one is not other for one, other in zip(last, contexts, strict=True)):
             self._last_contexts = tuple(contexts)
-            self._last_joined = {"encoder_hidden_states": _per_picture([one.context for one in contexts], batch)}
+            self._last_joined = {"encoder_hidden_states": _per_picture([one.context for one in contexts], batch, 2)}
             pooled = [one.pooled for one in contexts if one.pooled is not None]
             sizes = [one.sizes for one in contexts if one.sizes is not None]
             if pooled and sizes:
-                added = {"text_embeds": _per_picture(pooled, batch), "time_ids": _per_picture(sizes, batch)}
+                added = {"text_embeds": _per_picture(pooled, batch, 1), "time_ids": _per_picture(sizes, batch, 1)}
                 self._last_joined["added_cond_kwargs"] = added
         return self._last_joined
 
@@ -272,13 +296,15 @@ def _row(given: Mapping[str, Any], row: int) -> dict[str, Any]:
     }
 
 
-def _per_picture(values: Sequence[Tensor], batch: int) -> Tensor:
-    """Return each of the values `batch` times, one after the other."""
-    return torch.cat([value.unsqueeze(0).expand(batch, *value.shape) for value in values])
+def _per_picture(values: Sequence[Tensor], batch: int, dimensions: int) -> Tensor:
+    """Return each of the values `batch` times, one after the other; one of more `dimensions` is for each already."""
+    return torch.cat([
+        value if value.dim() > dimensions else value.unsqueeze(0).expand(batch, *value.shape) for value in values
+    ])
 
 
 def _length(condition: Condition) -> int:
-    return int(condition.context.shape[0])
+    return int(condition.context.shape[-2])
 
 
 def _of_one_length(contexts: Sequence[Condition]) -> list[Condition]:
@@ -292,11 +318,14 @@ def _fitted(condition: Condition, length: int) -> Condition:
     context, missing = condition.context, length - _length(condition)
     if missing == 0:
         return condition
-    longer = context[:length] if missing < 0 else torch.cat([context, context[-1:].expand(missing, -1)])
-    return replace(condition, context=longer)
+    if missing < 0:
+        return replace(condition, context=context[..., :length, :])
+    repeated = context[..., -1:, :].expand(*context.shape[:-2], missing, -1)
+    return replace(condition, context=torch.cat([context, repeated], dim=-2))
 
 
 def _filled(condition: Condition, length: int, empty: Tensor) -> Condition:
     """Return `condition` with empty chunks behind it, `length` vectors in all; both are whole numbers of chunks."""
     missing = (length - _length(condition)) // empty.shape[0]
-    return replace(condition, context=torch.cat([condition.context, *[empty] * missing]))
+    chunks = [empty.expand(*condition.context.shape[:-2], *empty.shape)] * missing
+    return replace(condition, context=torch.cat([condition.context, *chunks], dim=-2))

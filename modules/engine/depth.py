@@ -98,9 +98,12 @@ class DepthEstimator:
         """Return how near each part of an RGB picture is, as `Eye.look` does. Raises ModelUnavailable, OutOfMemory."""
         eye = self._eye = self._eye or self._found()
         seen: list[Tensor] = []
-        for device in dict.fromkeys((self._device, torch.device("cpu"))):
-            if succeeds(lambda where=device: seen.append(eye.look(picture, where))):
-                return seen[0]
+
+        def fits(device: torch.device) -> bool:
+            return succeeds(lambda: seen.append(eye.look(picture, device)))
+
+        if any(fits(device) for device in dict.fromkeys((self._device, torch.device("cpu")))):
+            return seen[0]
         raise OutOfMemory(TOO_LITTLE_MEMORY)
 
     def _found(self) -> Eye:

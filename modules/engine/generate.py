@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 import torch
@@ -22,7 +22,7 @@ from modules.engine.networks import infotext_hashes, vae_facts
 from modules.engine.plan import BatchPlan, SamplingPass
 from modules.engine.sample import sample_pass
 from modules.engine.source import Made, PictureSource, put_back, read_source
-from modules.hooks.spec import Picture, Sampled
+from modules.hooks.spec import Decoded, Described, Picture, Sampled
 from modules.imaging.colours import with_colours_of
 from modules.imaging.infotext import RunFacts, write_infotext
 
@@ -62,19 +62,30 @@ class Run:
         base = self.context.start()
         latents = self._latents(batch)
         sink, active = self.context.sink, self.context.active or base
-        for place, index in enumerate(batch.indexes()):
-            if index in self.done:
-                continue
-            one = latents[place : place + 1]
-            pixels = self._put_back(Made(index, decode(active.bundle, one), one))
+        for made in self._decoded(batch, latents, active):
+            pixels, index, place = self._put_back(made), made.index, made.index - batch.first_image
             seed = batch.seeds[place]
-            text = _infotext(self.context, base, seed, batch.subseeds[place])
+            text = _infotext(self.context, base, batch, place)
             picture = Picture(index, seed, pixels, text)
             self.context.hooks.on_picture(picture)
             over = self.context.source is not None
             sink.save(GeneratedImage(index, seed, picture.pixels, picture.infotext, over))
             finished.add(index)
             sink.publish(ImageDone(index))
+
+    def _decoded(self, batch: BatchPlan, latents: Tensor, model: LoadedModel) -> Iterator[Made]:
+        """Yield the batch's missing pictures; one after the other, unless plugins want to see them together."""
+        missing = [index for index in batch.indexes() if index not in self.done]
+        parts = (latents[index - batch.first_image :][:1] for index in missing)
+        each = (Made(index, decode(model.bundle, one), one) for index, one in zip(missing, parts, strict=True))
+        if not self.context.hooks.on_decoded:
+            yield from each
+            return
+        every = list(each)
+        decoded = Decoded(tuple(missing), [made.picture for made in every])
+        self.context.hooks.on_decoded(decoded)
+        for made, picture in zip(every, decoded.pictures, strict=True):
+            yield replace(made, picture=picture)
 
     def _put_back(self, made: Made) -> Image:
         """Return a picture in the one that was worked over, if there is one."""
@@ -107,7 +118,8 @@ class Run:
         return sample_pass(context, batch, second, larger)
 
 
-def _infotext(context: RunContext, base: LoadedModel, seed: int, subseed: int) -> str:
+def _infotext(context: RunContext, base: LoadedModel, batch: BatchPlan, place: int) -> str:
+    seed, subseed = batch.seeds[place], batch.subseeds[place]
     plan, entry, files = context.plan, context.shelf.named(base), context.shelf.files
     first, second = plan.first, plan.second
     facts = RunFacts(
@@ -124,10 +136,17 @@ def _infotext(context: RunContext, base: LoadedModel, seed: int, subseed: int) -
         refiner=context.shelf.named(context.refiner).short_title if context.refiner is not None else None,
         idle=plan.idle(),
         spoken=plan.spoken(),
-        extra={**infotext_hashes(*_hashes(context)), **context.plugin_pairs},
+        extra=_pairs(context, batch.first_image + place, seed),
     )
     prompts = {"prompt": first.prompts.prompt, "negative_prompt": first.prompts.negative_prompt}
     return write_infotext((context.described or plan.request).model_copy(update=prompts), facts)
+
+
+def _pairs(context: RunContext, index: int, seed: int) -> Mapping[str, str]:
+    """Return what the infotext of a picture holds of networks and plugins, as the latter leave it."""
+    described = Described(index, seed, {**infotext_hashes(*_hashes(context)), **context.plugin_pairs})
+    context.hooks.on_infotext(described)
+    return described.pairs
 
 
 def _hires_model(context: RunContext) -> str | None:

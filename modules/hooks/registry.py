@@ -12,16 +12,21 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from modules.core.errors import EaselError, PluginFailed
 from modules.core.extras import FrozenMapping, PluginValues
-from modules.core.request import GenerationRequest
+from modules.core.request import ChoiceLists, GenerationRequest
 from modules.core.result import GenerationResult
-from modules.hooks.plugins import PluginDescription, PluginList
+from modules.hooks.job_hooks import FinishedJob, expand_request, finish_job
+from modules.hooks.plugins import Expansion, PluginDescription, PluginList
 from modules.hooks.spec import (
     HOOKS,
     CallNext,
+    Decoded,
+    Described,
     Generation,
     Guided,
     MaskBlend,
     ModelInput,
+    NetworkInput,
+    NetworkOutput,
     Overlay,
     Picture,
     RunListener,
@@ -47,7 +52,7 @@ class RunStart:
 
 
 class Plugin(Protocol):
-    """What can be registered."""
+    """What can be registered. It may also be an `Expander` and a `JobFinisher` (see `job_hooks.py`)."""
 
     @property
     def description(self) -> PluginDescription:
@@ -112,11 +117,15 @@ class RunHooks:
         """Take the run's listeners in their order."""
         self._guests = tuple(guests)
         self.before_model: Moment[ModelInput] = self._moment("before_model")
+        self.before_network: Moment[NetworkInput] = self._moment("before_network")
+        self.after_network: Moment[NetworkOutput] = self._moment("after_network")
         self.on_guidance: Moment[Guided] = self._moment("on_guidance")
         self.on_mask_blend: Moment[MaskBlend] = self._moment("on_mask_blend")
         self.after_step: Moment[Step] = self._moment("after_step")
         self.after_sampling: Moment[Sampled] = self._moment("after_sampling")
+        self.on_decoded: Moment[Decoded] = self._moment("on_decoded")
         self.on_overlay: Moment[Overlay] = self._moment("on_overlay")
+        self.on_infotext: Moment[Described] = self._moment("on_infotext")
         self.on_picture: Moment[Picture] = self._moment("on_picture")
 
     def around_generate(self, generation: Generation, innermost: CallNext) -> GenerationResult:
@@ -148,7 +157,7 @@ class HookRegistry:
     @property
     def plugins(self) -> PluginList:
         """The plugins as forms and requests know them; always what is there now."""
-        return PluginList(self.descriptions)
+        return PluginList(self.descriptions, self.expand)
 
     def descriptions(self) -> tuple[PluginDescription, ...]:
         """Return all descriptions in the order in which the plugins are called."""
@@ -170,6 +179,14 @@ class HookRegistry:
         """Call plugins in the order of these ids, as far as their own wishes allow; the others follow."""
         self._preferred = tuple(names)
         self._plugins = self._ordered(self._plugins)
+
+    def expand(self, request: GenerationRequest, lists: ChoiceLists) -> Expansion | None:
+        """Return what a plugin makes of a request before it becomes a job. Raises InvalidRequest, PluginFailed."""
+        return expand_request(self._plugins, request, lists)
+
+    def after_job(self, name: str, job: FinishedJob) -> None:
+        """Have the plugin that expanded a job's request add its pictures. Raises PluginFailed."""
+        finish_job(self._plugins, name, job)
 
     def listen(self, request: GenerationRequest, say: Say) -> RunHooks:
         """Return the moments of a run that begins. `say` tells the user something."""

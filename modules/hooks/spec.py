@@ -60,6 +60,47 @@ class ModelInput:
 
 
 @dataclass(slots=True)
+class NetworkInput:
+    """What the network is about to be asked: first for each part of the prompt that AND divides, then for the negative.
+
+    To be changed: all but `sigma` and `call`. `latents`: (prompts, batch, channels, height/8, width/8), float32: the
+    noisy latents once for every prompt, the negative prompt last where this call has one; in the scale in which the
+    noise has the standard deviation `sigma`: (batch,). `conditionals`: one for each part; `unconditional`: None where this call
+    goes without. `call`: how often the network was called in this pass before.
+    """
+
+    latents: Tensor
+    sigma: Tensor
+    conditionals: list[PromptVectors]
+    unconditional: PromptVectors | None
+    call: int
+
+
+@dataclass(slots=True)
+class PromptVectors:
+    """What the network attends to for one prompt.
+
+    `context`: (batch, tokens, width). `pooled`: (batch, width), the prompt in one vector; None for models without.
+    """
+
+    context: Tensor
+    pooled: Tensor | None = None
+
+
+@dataclass(slots=True)
+class NetworkOutput:
+    """What the network answered to `NetworkInput`, before the answers are joined. To be changed: `estimates`.
+
+    `estimates`: (prompts, batch, channels, height/8, width/8), float32: estimates of the clean latents (x0), scaled by
+    the VAE factor, in the order of the input's `latents`. `negative`: whether the last is that of the negative prompt.
+    """
+
+    estimates: Tensor
+    negative: bool
+    call: int
+
+
+@dataclass(slots=True)
 class Guided:
     """What the network answered, as estimates of the clean latents (x0). To be changed: `guided`.
 
@@ -121,6 +162,31 @@ class Sampled:
 
 
 @dataclass(slots=True)
+class Decoded:
+    """A batch's pictures just after decoding. To be changed: `pictures`, each of any size.
+
+    `indexes` counts over all batches of the request; `pictures`: 8-bit RGB, in the same order. In inpainting they show
+    what was worked on, before it is put back into the original.
+    """
+
+    indexes: tuple[int, ...]
+    pictures: list[Image]
+
+
+@dataclass(slots=True)
+class Described:
+    """The infotext of a picture before it is written. To be changed: `pairs`.
+
+    `pairs`: what stands behind the parameters and before the version, in this order: hashes of networks, and values of
+    plugins. Values that hold commas or colons are quoted when they are written.
+    """
+
+    index: int
+    seed: int
+    pairs: dict[str, str]
+
+
+@dataclass(slots=True)
 class Overlay:
     """A picture of inpainting that is about to be put back into the original. To be changed: `overlay`, `mask`.
 
@@ -169,6 +235,12 @@ class RunListener:
     def before_model(self, shown: ModelInput) -> None:
         """Edit what the network is shown, before every call."""
 
+    def before_network(self, asked: NetworkInput) -> None:
+        """Edit what the network is asked for every prompt, before every call."""
+
+    def after_network(self, answered: NetworkOutput) -> None:
+        """Edit what the network answered for every prompt, after every call."""
+
     def on_guidance(self, answer: Guided) -> None:
         """Edit what the network's answers are joined to, after every call."""
 
@@ -181,8 +253,14 @@ class RunListener:
     def after_sampling(self, sampled: Sampled) -> None:
         """Edit the latents of a batch before they are decoded."""
 
+    def on_decoded(self, decoded: Decoded) -> None:
+        """Edit a batch's pictures when they are decoded, before they are put back into an original."""
+
     def on_overlay(self, overlay: Overlay) -> None:
         """Edit what of the original is laid over a picture of inpainting, for each picture."""
+
+    def on_infotext(self, described: Described) -> None:
+        """Edit what a picture's infotext holds besides the parameters, for each picture."""
 
     def on_picture(self, picture: Picture) -> None:
         """Edit a finished picture before it is saved."""
@@ -191,11 +269,15 @@ class RunListener:
 HOOKS: Mapping[str, Kind] = MappingProxyType({
     "around_generate": "wrap",
     "before_model": "edit",
+    "before_network": "edit",
+    "after_network": "edit",
     "on_guidance": "edit",
     "on_mask_blend": "edit",
     "after_step": "notify",
     "after_sampling": "edit",
+    "on_decoded": "edit",
     "on_overlay": "edit",
+    "on_infotext": "edit",
     "on_picture": "edit",
 })  # fmt: skip
 """Every moment and its kind."""

@@ -66,6 +66,7 @@ class Announcer:
             "request": job.request.model_dump(mode="json"),
             "images": self._images(job),
             "image_count": job.image_count(),
+            "made_count": len(job.own()),
             "part_count": len(job.parts),
             "purpose": str(job.purpose),
         }
@@ -91,7 +92,7 @@ class Announcer:
         for part, indexes in job.ranges():
             if part.request.subseed_strength:
                 subseeds |= {index: part.request.image_subseed(index - indexes.start) for index in indexes}
-        return [self._image(job.id, image) | {"subseed": subseeds.get(image.index, image.seed)} for image in job.images]
+        return [self._image(job.id, image) | {"subseed": subseeds.get(image.index, image.seed)} for image in job.shown()]
 
     def _image(self, job_id: str, image: JobImage) -> Message:
         inside = image.path.is_relative_to(self._outputs)

@@ -41,6 +41,14 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
     ("ALTER TABLE jobs ADD COLUMN purpose TEXT NOT NULL DEFAULT 'keep'",),
     # A JSON list of the parts as `jobs/parts.py` writes it; empty for a job of `request` alone.
     ("ALTER TABLE jobs ADD COLUMN parts TEXT NOT NULL DEFAULT ''",),
+    (
+        # A JSON list of what plugins made the parts of, as `jobs/parts.py` writes it; empty where none did.
+        "ALTER TABLE jobs ADD COLUMN origins TEXT NOT NULL DEFAULT ''",
+        # `added`: a plugin added it after the last part; `kept` says of such a one whether its file stays.
+        "ALTER TABLE images ADD COLUMN added INTEGER NOT NULL DEFAULT 0",
+        "ALTER TABLE images ADD COLUMN kept INTEGER NOT NULL DEFAULT 0",
+        "ALTER TABLE images ADD COLUMN shown INTEGER NOT NULL DEFAULT 1",
+    ),
 )
 
 

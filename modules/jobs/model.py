@@ -43,6 +43,22 @@ ENDED_STATES = (JobState.FINISHED, JobState.INTERRUPTED, JobState.FAILED, JobSta
 
 
 @dataclass(frozen=True, slots=True)
+class Standing:
+    """What a picture is to its job.
+
+    `added`: a plugin made it of the others when they were done. `kept`: of such a one, its file stays whatever becomes
+    of the job. `shown`: in the gallery and in answers.
+    """
+
+    added: bool = False
+    kept: bool = False
+    shown: bool = True
+
+
+OWN = Standing()
+
+
+@dataclass(frozen=True, slots=True)
 class JobImage:
     """One finished picture of a job; `index` counts from 0 over all its batches, `path` is absolute."""
 
@@ -50,6 +66,7 @@ class JobImage:
     seed: int
     path: Path
     infotext: str
+    standing: Standing = OWN
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +80,20 @@ class Part:
     request: GenerationRequest
     place: Place = AS_ALWAYS
     name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """What a plugin made some of a job's parts of: `count` of them from part `first` on (the first of all is 0).
+
+    `place`: where its pictures would have been saved.
+    """
+
+    plugin: str
+    request: GenerationRequest
+    first: int
+    count: int
+    place: Place = AS_ALWAYS
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +114,7 @@ class Job:
     images: tuple[JobImage, ...] = ()
     skipped: tuple[int, ...] = ()
     purpose: Purpose = Purpose.KEEP
+    origins: tuple[Origin, ...] = ()
 
     @property
     def request(self) -> GenerationRequest:
@@ -102,11 +134,26 @@ class Job:
             first = end
 
     def part_of(self, index: int) -> tuple[Part, int]:
-        """Return the part that picture `index` belongs to, and the picture's index within it. Raises IndexError."""
+        """Return the part that picture `index` belongs to, and the picture's index within it.
+
+        Pictures beyond those asked for belong to the last part. Raises IndexError for a negative index.
+        """
+        if index < 0:
+            raise IndexError(f"the job has no picture {index}")
         for part, indexes in self.ranges():
+            last, first = part, indexes.start
             if index in indexes:
-                return part, index - indexes.start
-        raise IndexError(f"the job has no picture {index}")
+                break
+        return last, index - first
+
+    def shown(self) -> tuple[JobImage, ...]:
+        """Return the pictures that the gallery shows, first those that were added."""
+        shown = [image for image in self.images if image.standing.shown]
+        return tuple(sorted(shown, key=lambda image: not image.standing.added))
+
+    def own(self) -> tuple[JobImage, ...]:
+        """Return the pictures that the requests asked for."""
+        return tuple(image for image in self.images if not image.standing.added)
 
     def done(self) -> frozenset[int]:
         """Return the indexes that need no more work: pictures on disk and pictures that the user skipped."""

@@ -9,7 +9,7 @@ from typing import Any
 
 from modules.core.request import GenerationRequest
 from modules.core.result import Place
-from modules.jobs.model import Part
+from modules.jobs.model import Origin, Part
 
 REMEMBERED_PARTS = 5000
 """How many parts are kept in memory so that they need not be read again: some 25 MB."""
@@ -22,6 +22,25 @@ def write_parts(parts: Sequence[Part]) -> tuple[str, str]:
         return first.model_dump_json(), ""
     base = first.model_dump(mode="json")
     return first.model_dump_json(), json.dumps([_written(part, base) for part in parts])
+
+
+def write_origins(origins: Sequence[Origin]) -> str:
+    """Return what plugins made a job's parts of; empty where none did."""
+    written = [
+        {"plugin": origin.plugin, "first": origin.first, "count": origin.count, "folder": origin.place.folder,
+         "stem": origin.place.stem, "request": origin.request.model_dump(mode="json")}
+        for origin in origins
+    ]  # fmt: skip
+    return json.dumps(written) if written else ""
+
+
+def read_origins(text: str) -> tuple[Origin, ...]:
+    """Return what `write_origins` was given."""
+    return tuple(
+        Origin(each["plugin"], GenerationRequest.model_validate(each["request"]), each["first"], each["count"],
+               Place(each["folder"], each["stem"]))
+        for each in (json.loads(text) if text else ())
+    )  # fmt: skip
 
 
 class PartReader:

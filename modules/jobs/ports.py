@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from modules.core.ports import CancelToken, Engine, RunSink
 from modules.core.request import GenerationRequest
 from modules.core.result import AS_ALWAYS, GeneratedImage, GenerationResult, Place
+from modules.hooks.job_hooks import FinishedJob
 
 EngineFactory = Callable[[], Engine]
 Claim = Callable[[Path, str], None]
@@ -51,13 +52,22 @@ class Pool(Protocol):
 class JobRules:
     """The options that jobs heed, folded out of the settings afresh whenever they matter.
 
-    `preview_period` is in seconds; `keep_ended` is how many ended jobs stay listed.
+    `preview_period` is in seconds; `keep_ended` is how many ended jobs stay listed. `save_added` and `show_added` say
+    of what plugins add to jobs, such as grids, whether it is kept, and whether it is shown.
     """
 
     previews: bool = True
     preview_every_steps: int = 1
     preview_period: float = 0.2
     keep_ended: int = 200
+    save_added: bool = True
+    show_added: bool = True
 
 
 JobRulesSource = Callable[[], JobRules]
+AfterJob = Callable[[str, FinishedJob], None]
+"""Has the plugin of an id add its pictures to a job; raises EaselError."""
+
+
+def nothing_after(plugin: str, job: FinishedJob) -> None:
+    """Add nothing, where there are no plugins."""

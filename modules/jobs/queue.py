@@ -13,8 +13,16 @@ from modules.jobs.board import Board, Listener
 from modules.jobs.cancel import RunCancel
 from modules.jobs.local_pool import LocalPool
 from modules.jobs.messages import Announcer
-from modules.jobs.model import Job, JobState, Part, Purpose
-from modules.jobs.ports import EngineFactory, JobRules, JobRulesSource, PictureSaver, Pool
+from modules.jobs.model import Job, JobState, Origin, Part, Purpose
+from modules.jobs.ports import (
+    AfterJob,
+    EngineFactory,
+    JobRules,
+    JobRulesSource,
+    PictureSaver,
+    Pool,
+    nothing_after,
+)
 from modules.jobs.preview import PreviewEncoder
 from modules.jobs.progress import Progress
 from modules.jobs.runner import JobRunner
@@ -65,13 +73,20 @@ class JobQueue:
         return self.submit_parts([Part(request)], owner, purpose)
 
     def submit_parts(
-        self, parts: Sequence[Part], owner: str | None = None, purpose: Purpose = Purpose.KEEP
+        self,
+        parts: Sequence[Part],
+        owner: str | None = None,
+        purpose: Purpose = Purpose.KEEP,
+        origins: Sequence[Origin] = (),
     ) -> Job:
-        """Queue several requests as one job and return at once; each seed of -1 is replaced by one of its own."""
+        """Queue several requests as one job and return at once; each seed of -1 is replaced by one of its own.
+
+        `origins`: what plugins made them of, who add their pictures at the end.
+        """
         if not parts:
             raise InvalidRequest([FieldProblem("parts", "Parts", "an empty list", "at least one request")])
         fixed = [replace(part, request=part.request.with_fixed_seed()) for part in parts]
-        job = self._store.add(fixed, owner, purpose)
+        job = self._store.add(fixed, owner, purpose, origins)
         self._try_again(job.id)
         return job
 
@@ -109,7 +124,7 @@ class JobQueue:
         """
         job = self._store.get(job_id)
         if job.state is JobState.FINISHED:
-            return self.submit_parts(job.parts, job.owner, job.purpose)
+            return self.submit_parts(job.parts, job.owner, job.purpose, job.origins)
         job = self._store.requeue(job_id)
         self._try_again(job_id)
         return job
@@ -221,10 +236,14 @@ def state_folder(outputs: Path) -> Path:
 
 
 def open_queue(
-    outputs: Path, saver: PictureSaver, engine_factory: EngineFactory, rules: JobRulesSource = JobRules
+    outputs: Path,
+    saver: PictureSaver,
+    engine_factory: EngineFactory,
+    rules: JobRulesSource = JobRules,
+    after_job: AfterJob = nothing_after,
 ) -> JobQueue:
     """Build the queue of an outputs folder. Raises StorageFailed when nothing can be written there."""
     store = JobStore(state_folder(outputs) / DATABASE, outputs)
     board = Board()
-    services = RunServices(store, saver, board, Announcer(store, board, outputs), PreviewEncoder(), rules)
+    services = RunServices(store, saver, board, Announcer(store, board, outputs), PreviewEncoder(), rules, after_job)
     return JobQueue(services, LocalPool(engine_factory, board))

@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 from modules.core.errors import EaselError, ModelUnavailable, StorageFailed
 from modules.jobs.cancel import RunCancel
+from modules.jobs.finishing import finish_parts
 from modules.jobs.model import Job, JobState
 from modules.jobs.part_runs import run_parts
 from modules.jobs.ports import Pool
@@ -128,6 +129,8 @@ class JobRunner:
         try:
             with contextlib.closing(JobSink(job, self._services)) as sink:
                 result = run_parts(job, self._pool, sink, cancel)
+                if not result.interrupted or cancel.user_stopped():
+                    sink.publish_all(unfinished := finish_parts(job.id, sink, self._services))
         except ModelUnavailable as error:
             self._services.board.model_failed(sink.checkpoint(), str(error))
             return JobState.FAILED, str(error)

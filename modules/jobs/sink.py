@@ -12,8 +12,8 @@ from modules.core.events import Event, ImageDone, ModelLoading, ModelReady, Prev
 from modules.core.result import GeneratedImage, Place
 from modules.jobs.board import Board
 from modules.jobs.messages import Announcer
-from modules.jobs.model import Job, Part, Purpose
-from modules.jobs.ports import JobRulesSource, PictureSaver
+from modules.jobs.model import OWN, Job, Part, Purpose, Standing
+from modules.jobs.ports import AfterJob, JobRulesSource, PictureSaver, nothing_after
 from modules.jobs.preview import PreviewEncoder
 from modules.jobs.progress import Progress, ProgressMeter, Stage
 from modules.jobs.store import JobStore
@@ -29,6 +29,7 @@ class RunServices:
     announcer: Announcer
     encoder: PreviewEncoder
     rules: JobRulesSource
+    after_job: AfterJob = nothing_after
 
 
 class PreloadSink:
@@ -124,16 +125,21 @@ class JobSink:
         self._preview_wanted_at = now
         return True
 
-    def save(self, image: GeneratedImage, place: Place) -> None:
+    def save(self, image: GeneratedImage, place: Place, standing: Standing = OWN) -> None:
         """Put a picture on disk: claimed, then in its place, then confirmed, so that a kill at any moment shows."""
         store, job_id = self._services.store, self._job.id
+        kept = standing.kept if standing.added else self._job.purpose is Purpose.KEEP
 
         def claim(path: Path, sha256: str) -> None:
-            store.claim_picture(job_id, image, path, sha256)
+            store.claim_picture(job_id, image, path, sha256, standing)
 
-        self._services.saver.save(image, self._job.purpose is Purpose.KEEP, claim, place)
+        self._services.saver.save(image, kept, claim, place)
         store.confirm_picture(job_id, image.index)
         self._kept.add(image.index)
+
+    def next_further(self) -> int:
+        """Return the index of a picture that comes after all that the job asks for."""
+        return max(self._image_count, *(index + 1 for index in self._kept)) if self._kept else self._image_count
 
     def close(self) -> None:
         """Let no preview that is still being encoded come after the job's end."""
@@ -191,5 +197,7 @@ class PartSink:
         return self._sink.wants_preview(step)
 
     def save(self, image: GeneratedImage) -> None:
-        """Put a picture where the part's pictures go."""
-        self._sink.save(replace(image, index=self._first + image.index), self._part.place)
+        """Put a picture where the part's pictures go; one beyond those asked for comes after all of the job's."""
+        further = image.index >= self._part.request.image_count()
+        index = self._sink.next_further() if further else self._first + image.index
+        self._sink.save(replace(image, index=index), self._part.place)

@@ -21,8 +21,8 @@ from pathlib import Path
 from modules.core.errors import JobNotFound, JobStateConflict, StorageFailed
 from modules.core.result import GeneratedImage
 from modules.jobs.migrations import migrate
-from modules.jobs.model import ENDED_STATES, Job, JobImage, JobState, Part, Purpose
-from modules.jobs.parts import PartReader, write_parts
+from modules.jobs.model import ENDED_STATES, OWN, Job, JobImage, JobState, Origin, Part, Purpose, Standing
+from modules.jobs.parts import PartReader, read_origins, write_origins, write_parts
 
 BUSY_SECONDS = 10.0
 """How long a transaction waits for another process's before it gives up."""
@@ -54,14 +54,23 @@ class JobStore:
         with self._lock:
             self._connection.close()
 
-    def add(self, parts: Sequence[Part], owner: str | None = None, purpose: Purpose = Purpose.KEEP) -> Job:
+    def add(
+        self,
+        parts: Sequence[Part],
+        owner: str | None = None,
+        purpose: Purpose = Purpose.KEEP,
+        origins: Sequence[Origin] = (),
+    ) -> Job:
         """Append a waiting job of at least one part; the seeds of their requests must be fixed."""
-        job = Job(secrets.token_hex(8), JobState.WAITING, tuple(parts), time.time(), owner=owner, purpose=purpose)
-        columns = "id, state, position, request, parts, created, owner, purpose"
+        job = Job(
+            secrets.token_hex(8), JobState.WAITING, tuple(parts), time.time(), owner=owner, purpose=purpose,
+            origins=tuple(origins),
+        )  # fmt: skip
+        columns = "id, state, position, request, parts, created, owner, purpose, origins"
         with self._transaction() as database:
             database.execute(
-                f"INSERT INTO jobs ({columns}) VALUES (?, ?, {BACK}, ?, ?, ?, ?, ?)",
-                (job.id, job.state, *write_parts(parts), job.created, owner, purpose),
+                f"INSERT INTO jobs ({columns}) VALUES (?, ?, {BACK}, ?, ?, ?, ?, ?, ?)",
+                (job.id, job.state, *write_parts(parts), job.created, owner, purpose, write_origins(origins)),
             )
         return job
 
@@ -102,7 +111,7 @@ class JobStore:
     def digests(self) -> frozenset[str]:
         """Return the content hashes that requests of listed jobs name, whatever for."""
         with self._lock, self._translated_errors():
-            rows = self._connection.execute("SELECT request, parts FROM jobs").fetchall()
+            rows = self._connection.execute("SELECT request, parts, origins FROM jobs").fetchall()
         return frozenset(digest for row in rows for text in row if text for digest in DIGEST.findall(text))
 
     def claim_next(self) -> Job | None:
@@ -119,18 +128,27 @@ class JobStore:
             )
         return self.get(row["id"])
 
-    def claim_picture(self, job_id: str, image: GeneratedImage, path: Path, sha256: str) -> None:
+    def claim_picture(
+        self, job_id: str, image: GeneratedImage, path: Path, sha256: str, standing: Standing = OWN
+    ) -> None:
         """Write down where a picture is about to be put and what its file will hash to."""
+        columns = "job, number, seed, path, sha256, infotext, added, kept, shown"
         with self._transaction() as database:
             database.execute(
-                "INSERT OR REPLACE INTO images (job, number, seed, path, sha256, infotext) VALUES (?, ?, ?, ?, ?, ?)",
-                (job_id, image.index, str(image.seed), self._relative(path), sha256, image.infotext),
-            )
+                f"INSERT OR REPLACE INTO images ({columns}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (job_id, image.index, str(image.seed), self._relative(path), sha256, image.infotext,
+                 standing.added, standing.kept, standing.shown),
+            )  # fmt: skip
 
     def confirm_picture(self, job_id: str, index: int) -> None:
         """Note that the claimed picture is in its place."""
         with self._transaction() as database:
             database.execute("UPDATE images SET saved = 1 WHERE job = ? AND number = ?", (job_id, index))
+
+    def hide_own(self, job_id: str) -> None:
+        """Let the gallery show only what plugins added to a job."""
+        with self._transaction() as database:
+            database.execute("UPDATE images SET shown = 0 WHERE job = ? AND NOT added", (job_id,))
 
     def settle_claims(self, discard: Callable[[Path], None]) -> None:
         """Decide about the pictures that were claimed and never confirmed: those whose file is there are confirmed.
@@ -175,7 +193,10 @@ class JobStore:
         return self.get(job_id)
 
     def requeue(self, job_id: str) -> Job:
-        """Let a failed, interrupted or cancelled job wait again, after all others; its pictures stay."""
+        """Let a failed, interrupted or cancelled job wait again, after all others; its pictures stay.
+
+        What plugins added is forgotten, since it is made again of all pictures.
+        """
         self._transition(
             job_id,
             CONTINUABLE,
@@ -183,6 +204,7 @@ class JobStore:
             (),
             "Only a job that has ended can be tried again",
         )
+        self._drop_added(job_id)
         return self.get(job_id)
 
     def move(self, job_id: str, before: str | None) -> None:
@@ -238,12 +260,23 @@ class JobStore:
             self.remove(job.id)
         return [job for job in self.waiting() if job.id in {row["id"] for row in rows}]
 
+    def _drop_added(self, job_id: str) -> None:
+        for image in self.get(job_id).images:
+            if image.standing.added and not image.standing.kept:
+                with contextlib.suppress(OSError):
+                    image.path.unlink(missing_ok=True)
+        with self._transaction() as database:
+            database.execute("DELETE FROM images WHERE job = ? AND added", (job_id,))
+            database.execute("UPDATE images SET shown = 1 WHERE job = ?", (job_id,))
+
     def _delete_unkept(self, condition: str, values: tuple[object, ...]) -> None:
-        """Delete the files of those of the jobs whose pictures are not for keeping."""
+        """Delete the files of those pictures of the jobs that are not for keeping."""
         for job in self._select(condition, values):
-            if job.purpose is Purpose.KEEP or job.state is JobState.RUNNING:
+            if job.state is JobState.RUNNING:
                 continue
             for image in job.images:
+                if image.standing.kept if image.standing.added else job.purpose is Purpose.KEEP:
+                    continue
                 with contextlib.suppress(OSError):
                     image.path.unlink(missing_ok=True)
 
@@ -258,7 +291,8 @@ class JobStore:
         found: dict[str, list[JobImage]] = {row["id"]: [] for row in rows}
         for picture in pictures:
             path = self._outputs / picture["path"]
-            image = JobImage(picture["number"], int(picture["seed"]), path, picture["infotext"])
+            standing = Standing(bool(picture["added"]), bool(picture["kept"]), bool(picture["shown"]))
+            image = JobImage(picture["number"], int(picture["seed"]), path, picture["infotext"], standing)
             found[picture["job"]].append(image)
         return [_job(row, of_row, tuple(found[row["id"]])) for row, of_row in zip(rows, parts, strict=True)]
 
@@ -313,6 +347,7 @@ def _job(row: sqlite3.Row, parts: tuple[Part, ...], images: tuple[JobImage, ...]
         images=images,
         skipped=tuple(json.loads(row["skipped"])),
         purpose=Purpose(row["purpose"]),
+        origins=read_origins(row["origins"]),
     )
 
 

@@ -17,11 +17,12 @@ from modules.core.parameter import Kind as ParameterKind
 from modules.core.parameter import Parameter
 from modules.core.parameters import PARAMETERS
 
-Kind = Literal["flag", "integer", "number", "text", "choice"]
-OptionValue = bool | int | float | str
+Kind = Literal["flag", "integer", "number", "text", "choice", "names"]
+OptionValue = bool | int | float | str | tuple[str, ...]
 Form = Literal["any", "folder"]
 
 LONGEST_TEXT = 1000
+MOST_NAMES = 1000
 SHOWN_CHARACTERS = 40
 
 
@@ -29,7 +30,8 @@ SHOWN_CHARACTERS = 40
 class Option:
     """One option. `step` is the slider's; `restart` says that a change acts after the next start.
 
-    Numbers have a `minimum` and a `maximum`; the other kinds have none.
+    The kind "names" is a list of texts, in JSON an array. Numbers have a `minimum` and a `maximum`; the other kinds
+    have none.
     `form` "folder" holds a text to a folder inside another one: relative, without "..". `list_name` names the list that
     a text is to be taken from, where that changes while the server runs (see `core.request.ChoiceLists`).
     """
@@ -59,6 +61,9 @@ class Option:
         elif self.kind == "text":
             if isinstance(value, str) and len(value) <= LONGEST_TEXT and self._fits_form(value):
                 return value
+        elif self.kind == "names":
+            if isinstance(value, (list, tuple)) and len(value) <= MOST_NAMES and all(map(_is_name, value)):
+                return tuple(dict.fromkeys(value))
         elif isinstance(value, (int, float)) and not isinstance(value, bool):
             return self._parse_number(value)
         raise OptionError(self.problem(value))
@@ -75,6 +80,8 @@ class Option:
             return "true or false"
         if self.kind == "choice":
             return "one of " + ", ".join(self.choices)
+        if self.kind == "names":
+            return f"a list of at most {MOST_NAMES} names"
         if self.kind == "text":
             folder = ", the name of a folder inside outputs" if self.form == "folder" else ""
             return f"a text of at most {LONGEST_TEXT} characters{folder}"
@@ -111,6 +118,10 @@ class OptionError(ValueError):
     def __init__(self, problem: FieldProblem) -> None:
         self.problem = problem
         super().__init__(str(problem))
+
+
+def _is_name(value: object) -> bool:
+    return isinstance(value, str) and 0 < len(value) <= LONGEST_TEXT
 
 
 def _option_kind(parameter: Parameter) -> Kind:
@@ -259,5 +270,17 @@ OPTIONS: Mapping[str, Option] = {
             "keep_finished_jobs", "Ended jobs to keep in the queue's list", "integer", 200, "System",
             "Older ones are forgotten; their pictures stay.", minimum=1, maximum=10_000,
         ),
+        Option(
+            "disabled_extensions", "Disable these extensions", "names", (), "Extensions",
+            "Names of folders in extensions; the Extensions tab has their switches.", restart=True,
+        ),
+        Option(
+            "disable_all_extensions", "Disable all extensions (preserves the list of disabled extensions)", "choice",
+            "none", "Extensions", "extra and all: nothing in extensions is loaded.",
+            choices=("none", "extra", "all"), restart=True,
+        ),
     )
 }
+
+ADMIN_OPTIONS = frozenset({"disabled_extensions", "disable_all_extensions"})
+"""Options that decide which programs run; only admins change them."""

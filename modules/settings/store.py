@@ -7,12 +7,12 @@ import json
 import logging
 import os
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from modules.core.errors import FieldProblem, InvalidRequest, StorageFailed
-from modules.settings.schema import OPTIONS, OptionError, OptionValue
+from modules.settings.schema import OPTIONS, Option, OptionError, OptionValue
 
 logger = logging.getLogger(__name__)
 
@@ -30,8 +30,9 @@ class SettingsStore:
         self._path = path
         self._lock = threading.RLock()
         self._listeners: list[Listener] = []
+        self._options: dict[str, Option] = dict(OPTIONS)
         self._contents = _read(path)
-        self._values = _valid_values(self._contents, path)
+        self._values = _valid_values(self._contents, path, OPTIONS.values())
 
     def get(self, key: str) -> Any:
         """Return an option's value; its type is that of the option's default. Raises KeyError for unknown keys."""
@@ -43,13 +44,30 @@ class SettingsStore:
         with self._lock:
             return dict(self._values)
 
+    def options(self) -> Mapping[str, Option]:
+        """Return what is known of every option: those of the schema, then those that extensions declared."""
+        with self._lock:
+            return dict(self._options)
+
+    def declare(self, options: Iterable[Option]) -> None:
+        """Take in options of extensions, with the values that the file holds for them; those of the schema stay."""
+        with self._lock:
+            fresh = [option for option in options if option.key not in OPTIONS]
+            self._values.update(_valid_values(self._contents, self._path, fresh))
+            self._options.update({option.key: option for option in fresh})
+
+    def contents(self) -> dict[str, object]:
+        """Return all that the file holds, also under keys that nobody has declared."""
+        with self._lock:
+            return dict(self._contents)
+
     def update(self, values: Mapping[str, object]) -> dict[str, Any]:
         """Set options and return those that changed; all of them are set or none.
 
         Raises InvalidRequest naming key, value and what is allowed for each wrong one, and StorageFailed when the
         file cannot be written.
         """
-        parsed = _parse_all(values)
+        parsed = _parse_all(values, self.options())
         with self._lock:
             changes = {key: value for key, value in parsed.items() if self._values[key] != value}
             if not changes:
@@ -76,13 +94,13 @@ class SettingsStore:
         return unsubscribe
 
 
-def _parse_all(values: Mapping[str, object]) -> dict[str, OptionValue]:
+def _parse_all(values: Mapping[str, object], options: Mapping[str, Option]) -> dict[str, OptionValue]:
     parsed: dict[str, OptionValue] = {}
     problems: list[FieldProblem] = []
     for key, value in values.items():
-        option = OPTIONS.get(key)
+        option = options.get(key)
         if option is None:
-            problems.append(FieldProblem(key, key, "an unknown option", "one of " + ", ".join(OPTIONS)))
+            problems.append(FieldProblem(key, key, "an unknown option", "one of " + ", ".join(options)))
             continue
         try:
             parsed[key] = option.parse(value)
@@ -93,15 +111,15 @@ def _parse_all(values: Mapping[str, object]) -> dict[str, OptionValue]:
     return parsed
 
 
-def _valid_values(contents: Mapping[str, object], path: Path) -> dict[str, OptionValue]:
+def _valid_values(contents: Mapping[str, object], path: Path, options: Iterable[Option]) -> dict[str, OptionValue]:
     """Return every option's value; one that is not possible (edited by hand) falls back to its default."""
     values: dict[str, OptionValue] = {}
-    for key, option in OPTIONS.items():
+    for option in options:
         try:
-            values[key] = option.parse(contents.get(key, option.default))
+            values[option.key] = option.parse(contents.get(option.key, option.default))
         except OptionError as error:
             logger.warning("%s: %s The default %r is used.", path, error, option.default)
-            values[key] = option.default
+            values[option.key] = option.default
     return values
 
 

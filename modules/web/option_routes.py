@@ -5,19 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Body
+from fastapi import APIRouter, Body, Request
 from pydantic import BaseModel, Field
 
 from modules.core.errors import InvalidRequest
 from modules.core.parameters import LONGEST_PROMPT
 from modules.core.request import ChoiceLists
-from modules.settings.schema import OPTIONS, Option
+from modules.settings.schema import ADMIN_OPTIONS, Option
+from modules.web.auth import require_admin
 from modules.web.checkpoints import CheckpointChooser
 from modules.web.sdapi_options import list_problems
 from modules.web.services import WebServices
 
-OWN_CONTROL = frozenset({"sd_model_checkpoint"})
-"""Options that have a control of their own on top of the page."""
+OWN_CONTROL = frozenset({"sd_model_checkpoint", *ADMIN_OPTIONS})
+"""Options that have a control of their own elsewhere on the page."""
 
 
 class Choice(BaseModel):
@@ -37,14 +38,16 @@ def make_option_router(services: WebServices, chooser: CheckpointChooser) -> API
         return {
             "options": [
                 describe_option(option, values[key], services.lists)
-                for key, option in OPTIONS.items()
+                for key, option in services.settings.options().items()
                 if key not in OWN_CONTROL
             ]
         }
 
     @router.post("/settings")
-    def change_settings(values: Annotated[dict[str, Any], Body()]) -> dict[str, Any]:
+    def change_settings(values: Annotated[dict[str, Any], Body()], request: Request) -> dict[str, Any]:
         """Apply some options at once; all of them or, when one is wrong, none."""
+        if ADMIN_OPTIONS & values.keys():
+            require_admin(request, services.config)
         problems = list_problems(values, services.lists)
         if problems:
             raise InvalidRequest(problems)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -13,7 +12,8 @@ from modules.core.errors import FieldProblem, InvalidRequest, ModelUnavailable
 from modules.imaging.infotext import PNG_CHUNK
 from modules.imaging.metadata import read_infotext
 from modules.imaging.parsing import Infotext
-from modules.settings.schema import OPTIONS
+from modules.settings.schema import ADMIN_OPTIONS, OPTIONS
+from modules.web.auth import require_admin
 from modules.web.checkpoints import SETTING, CheckpointChooser
 from modules.web.schemas import IMG2IMG, TXT2IMG
 from modules.web.sdapi_facts import USUAL_PAIRS
@@ -92,7 +92,10 @@ def _add_options(router: APIRouter, services: WebServices, chooser: CheckpointCh
     async def set_options(request: Request) -> Response:
         """Change options, all of them or none."""
         body = await read_object(request)
-        read = await run_in_threadpool(_change_options, body, services, chooser)
+        read = read_options(body)
+        if any(read.values[key] != services.settings.get(key) for key in ADMIN_OPTIONS & read.values.keys()):
+            require_admin(request, services.config)
+        await run_in_threadpool(_change_options, read, services, chooser)
         return answer_json(None, read.ignored)
 
 
@@ -130,8 +133,7 @@ def _add_png_info(router: APIRouter) -> None:
         return answer_json(await run_in_threadpool(_png_info, body.get("image")))
 
 
-def _change_options(body: Mapping[str, Any], services: WebServices, chooser: CheckpointChooser) -> ReadOptions:
-    read = read_options(body)
+def _change_options(read: ReadOptions, services: WebServices, chooser: CheckpointChooser) -> None:
     values: dict[str, object] = dict(read.values)
     problems = list_problems(values, services.lists)
     wanted = str(values.get(SETTING, ""))
@@ -145,7 +147,6 @@ def _change_options(body: Mapping[str, Any], services: WebServices, chooser: Che
     services.settings.update(values)
     if wanted:
         chooser.choose(str(values[SETTING]))
-    return read
 
 
 def _png_info(image: object) -> dict[str, Any]:

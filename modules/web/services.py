@@ -18,8 +18,10 @@ from modules.library.files import ModelFiles
 from modules.library.filling import LibraryFiller
 from modules.library.merging.recipe import MergePlaces
 from modules.library.shelves import ModelLibrary
+from modules.plugins.service import ExtensionServices
 from modules.prompts.styles import StyleBook
 from modules.settings.store import SettingsStore
+from modules.web.restart import Restarter
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +40,8 @@ class WebServices:
 
     `files`: the catalogs of models; `library`: the same with notes and previews, `filler` reads it ahead, and `hashes`
     computes what is unknown of it; `styles`: the users' prompt styles; `inputs`: pictures that users hand in;
-    `outputs`: folder of the pictures, absolute; `plugins`: what plugins show and are asked for.
+    `outputs`: folder of the pictures, absolute; `plugins`: what plugins show and are asked for; `extensions`: those that
+    are installed, and installing more; `restarter`: starts the server anew.
     """
 
     jobs: JobQueue
@@ -53,4 +56,6 @@ class WebServices:
     hashes: HashWorker
     filler: LibraryFiller
     background: BackgroundServices
+    extensions: ExtensionServices
     plugins: PluginList = field(default_factory=PluginList)
+    restarter: Restarter = field(default_factory=Restarter)

@@ -1,5 +1,6 @@
 """`launch.py generate`: flags to request, pictures to files, and every mistake said in one sentence."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,9 @@ from PIL import Image
 from modules.commands import generate
 from modules.core.errors import OutOfMemory
 from modules.core.parameters import PARAMETERS
+from modules.core.ports import CancelToken, RunSink
+from modules.core.request import GenerationRequest
+from modules.core.result import GenerationResult
 from modules.settings.store import SettingsStore
 from tests.fakes import FakeEngine
 
@@ -18,13 +22,19 @@ OF_THE_SECOND_PASS = {
 }  # fmt: skip
 
 
+OVER_A_PICTURE = {
+    "denoising_strength": 0.4, "resize_mode": 2, "image_cfg_scale": 1.2, "mask_mode": "Inpaint not masked",
+    "mask_blur_x": 7, "masked_content": "latent noise", "inpaint_area": "Only masked", "masked_padding": 16,
+}  # fmt: skip
+
+
 @pytest.fixture
 def engine() -> FakeEngine:
     return FakeEngine()
 
 
 def run(engine: FakeEngine, folder: Path, *arguments: str) -> int:
-    return generate.main(["--data-dir", str(folder / "data"), *arguments], lambda config, catalog: engine)
+    return generate.main(["--data-dir", str(folder / "data"), *arguments], lambda config, files, pictures: engine)
 
 
 def test_one_prompt_makes_one_file_with_the_models_own_size(engine: FakeEngine, tmp_path: Path) -> None:
@@ -66,7 +76,8 @@ def test_every_flag_reaches_the_request(engine: FakeEngine, tmp_path: Path) -> N
     request, _ = engine.runs[0]
     assert {name: getattr(request, name) for name in values} == values
     flagged = {name for name, parameter in PARAMETERS.items() if parameter.flags}
-    assert set(values) | {"checkpoint"} | set(OF_THE_SECOND_PASS) == flagged
+    others = {"checkpoint", *OF_THE_SECOND_PASS, *OVER_A_PICTURE, *generate.PICTURE_HELP}
+    assert set(values) | others == flagged
 
 
 def test_flags_of_the_second_pass_and_assignments_reach_the_request(engine: FakeEngine, tmp_path: Path) -> None:
@@ -89,6 +100,85 @@ def test_an_assignment_to_an_unknown_name_is_refused(
 def _written(name: str, value: object) -> list[str]:
     flag = PARAMETERS[name].flags[0]
     return [flag] if value is True else [flag, str(value)]
+
+
+class Onlooker(FakeEngine):
+    """Looks at the pictures that a request names, as the real engine does."""
+
+    def __init__(self, pictures: Callable[[str], Image.Image]) -> None:
+        super().__init__()
+        self.pictures = pictures
+        self.seen: list[Image.Image] = []
+
+    def generate(
+        self, request: GenerationRequest, sink: RunSink, cancel: CancelToken, done: frozenset[int] = frozenset()
+    ) -> GenerationResult:
+        digests = request.init_image, request.mask_image, request.depth_image
+        self.seen = [self.pictures(digest) for digest in digests if digest]
+        return super().generate(request, sink, cancel, done)
+
+
+def look(folder: Path, *arguments: str) -> Onlooker:
+    """Run the command, and return the engine with what it has seen."""
+    engines: list[Onlooker] = []
+
+    def make(config: object, files: object, pictures: Callable[[str], Image.Image]) -> Onlooker:
+        engines.append(Onlooker(pictures))
+        return engines[0]
+
+    output = ("-o", str(folder / "out.png"), "--steps", "1")
+    assert generate.main(["--data-dir", str(folder / "data"), "a pear", *output, *arguments], make) == 0
+    return engines[0]
+
+
+def put(folder: Path, name: str, color: str, size: tuple[int, int] = (100, 72)) -> str:
+    Image.new("RGB", size, color).save(folder / name)
+    return str(folder / name)
+
+
+def test_a_picture_is_worked_over_in_its_own_size(tmp_path: Path) -> None:
+    files = {flag: put(tmp_path, f"{color}.png", color) for flag, color in
+             (("--init-image", "red"), ("--mask-image", "white"), ("--depth-image", "blue"))}  # fmt: skip
+    flags = [part for name, value in OVER_A_PICTURE.items() for part in _written(name, value)]
+    engine = look(tmp_path, *(part for pair in files.items() for part in pair), *flags)
+    request, _ = engine.runs[0]
+    assert {name: getattr(request, name) for name in OVER_A_PICTURE} == OVER_A_PICTURE
+    assert request.mask_blur_y == 7, "one flag for both directions"
+    assert (request.width, request.height) == (96, 72), "whole latents"
+    assert [picture.getpixel((5, 5)) for picture in engine.seen] == [(255, 0, 0), (255, 255, 255), (0, 0, 255)]
+
+
+def test_a_size_that_is_given_counts_more_than_that_of_the_picture(tmp_path: Path) -> None:
+    engine = look(tmp_path, "--init-image", put(tmp_path, "red.png", "red"), "--width", "64", "--set", "mask_blur_y=1")
+    request, _ = engine.runs[0]
+    assert (request.width, request.height, request.mask_blur_y) == (64, 72, 1)
+
+
+def test_a_picture_that_cannot_be_read_is_named(
+    engine: FakeEngine, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "text.png").write_text("no picture")
+    for flag, file, words in (
+        ("--init-image", "gone.png", "--init-image (Image): "), ("--init-image", "gone.png", "cannot be read (No such"),
+        ("--mask-image", "text.png", "text.png, 10 bytes that are no picture"),
+    ):  # fmt: skip
+        assert run(engine, tmp_path, "a pear", "-o", str(tmp_path / "out.png"), flag, str(tmp_path / file)) == 2
+        assert words in capsys.readouterr().err
+    assert engine.runs == []
+
+
+def test_the_real_engine_works_over_a_picture(tmp_path: Path) -> None:
+    original = put(tmp_path, "red.png", "red", (64, 64))
+    mask = Image.new("L", (64, 64))
+    mask.paste(255, (0, 0, 32, 64))
+    mask.save(tmp_path / "mask.png")
+    arguments = ["a pear", "--seed", "5", "--steps", "2", "--use-cpu", "--data-dir", str(tmp_path), "--mask-blur", "0"]
+    pictures = ["--init-image", original, "--mask-image", str(tmp_path / "mask.png"), "--denoising-strength", "1"]
+    assert generate.main([*arguments, *pictures, "-o", str(tmp_path / "out.png")]) == 0
+    with Image.open(tmp_path / "out.png") as picture:
+        assert picture.size == (64, 64)
+        assert picture.crop((32, 0, 64, 64)).getcolors() == [(32 * 64, (255, 0, 0))]
+        assert picture.crop((0, 0, 32, 64)).getcolors() != [(32 * 64, (255, 0, 0))]
 
 
 def test_several_pictures_get_numbers_or_a_folder(engine: FakeEngine, tmp_path: Path) -> None:

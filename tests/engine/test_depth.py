@@ -16,10 +16,17 @@ import torch
 from PIL import Image
 from safetensors.torch import save_file
 from torch import Tensor
-from transformers import DPTConfig, DPTForDepthEstimation, DPTImageProcessorPil
+from transformers import (
+    DepthAnythingConfig,
+    DepthAnythingForDepthEstimation,
+    Dinov2Config,
+    DPTConfig,
+    DPTForDepthEstimation,
+    DPTImageProcessorPil,
+)
 
 from modules.core.errors import ModelUnavailable
-from modules.engine.depth import DepthEstimator, depth_channel
+from modules.engine.depth import DepthEstimator, Eye, depth_channel
 from modules.engine.memory import DeviceWishes
 from modules.engine.midas_keys import from_midas, hybrid_config, hybrid_prefix
 from modules.engine.models import ShelfRules
@@ -202,6 +209,45 @@ def test_a_diffusers_folder_brings_its_own_network(tmp_path: Path) -> None:
     with torch.inference_mode():
         expected = network(processor(picture, return_tensors="pt").pixel_values).predicted_depth
         assert torch.allclose(estimator.nearness(picture)[0], expected, atol=1e-5)
+
+
+def test_a_depth_anything_folder_estimates_the_depth(tmp_path: Path) -> None:
+    trunk = Dinov2Config(
+        hidden_size=32, num_hidden_layers=4, num_attention_heads=2, image_size=28, patch_size=14, mlp_ratio=2,
+        out_indices=[1, 2, 3, 4], reshape_hidden_states=False,
+    )  # fmt: skip
+    torch.manual_seed(5)
+    network = DepthAnythingForDepthEstimation(DepthAnythingConfig(
+        backbone_config=trunk, reassemble_hidden_size=32, patch_size=14, fusion_hidden_size=16,
+        neck_hidden_sizes=[8, 16, 16, 16], head_hidden_size=8,
+    )).eval()  # fmt: skip
+    folder = tmp_path / "depth" / "anything"
+    network.save_pretrained(folder)
+    processor = DPTImageProcessorPil(size={"height": 28, "width": 28}, keep_aspect_ratio=True, ensure_multiple_of=14)
+    processor.save_pretrained(folder)
+    estimator = DepthEstimator(a_checkpoint(tmp_path), (folder.parent,), CPU)
+    picture = Image.effect_noise((64, 40), 60).convert("RGB")
+    with torch.inference_mode():
+        expected = network(processor(picture, return_tensors="pt").pixel_values).predicted_depth
+        seen = estimator.nearness(picture)
+    assert seen.shape == (1, 1, 28, 42)
+    assert torch.allclose(seen[0], expected, atol=1e-5)
+
+
+def test_where_the_device_has_no_room_the_processor_sees(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_eye(tmp_path / "midas" / "eye")
+    estimator = DepthEstimator(a_checkpoint(tmp_path), (tmp_path / "midas",), torch.device("cuda"))
+    look, asked = Eye.look, []
+
+    def crowded(eye: Eye, picture: Image.Image, device: torch.device) -> Tensor:
+        asked.append(device.type)
+        if device.type != "cpu":
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return look(eye, picture, device)
+
+    monkeypatch.setattr(Eye, "look", crowded)
+    assert estimator.nearness(ramp().convert("RGB")).shape == (1, 1, 32, 32)
+    assert asked == ["cuda", "cpu"]
 
 
 def a_checkpoint(folder: Path) -> CheckpointEntry:

@@ -19,10 +19,14 @@ from modules.engine.service import DiffusionEngine, EngineSettings
 from modules.hooks.registry import HookRegistry
 from modules.hooks.spec import (
     CallNext,
+    Decoded,
+    Described,
     Generation,
     Guided,
     MaskBlend,
     ModelInput,
+    NetworkInput,
+    NetworkOutput,
     Overlay,
     Picture,
     Sampled,
@@ -111,6 +115,93 @@ def test_hook_before_model(go: Go) -> None:
     assert calls[0].latents.shape[2:] == (SIZE // 8, SIZE // 8)
     assert calls[0].sigma.shape == (2,)
     assert not same(changed, go(batch_size=2)[0])
+
+
+def test_hook_before_network(go: Go) -> None:
+    calls: list[NetworkInput] = []
+
+    def look(asked: NetworkInput) -> None:
+        calls.append(asked)
+
+    same_as_without, _ = go(moments={"before_network": look}, batch_size=2, cfg_scale=7)
+    assert same(same_as_without, go(batch_size=2, cfg_scale=7)[0]), "looking changes nothing"
+    assert [asked.call for asked in calls] == [0, 1, 2]
+    assert calls[0].latents.shape[:2] == (2, 2), "prompts, then pictures"
+    assert calls[0].unconditional is not None
+    assert calls[0].conditionals[0].context.shape[:2] == (2, 77)
+    assert calls[0].sigma.shape == (2,)
+
+
+def test_hook_before_network_changes_one_prompts_latents_or_one_pictures_vectors(go: Go) -> None:
+    def other_latents(asked: NetworkInput) -> None:
+        asked.latents = torch.cat([asked.latents[:1] + 0.5, asked.latents[1:]])
+
+    def other_vectors(asked: NetworkInput) -> None:
+        context = asked.conditionals[0].context.clone()
+        context[1] = 0
+        asked.conditionals[0].context = context
+
+    plain, _ = go(batch_size=2, cfg_scale=7)
+    changed, _ = go(moments={"before_network": other_latents}, batch_size=2, cfg_scale=7)
+    assert not same(changed, plain)
+    first, second = go(moments={"before_network": other_vectors}, batch_size=2, cfg_scale=7)[0]
+    assert np.abs(first - plain[0]).max() <= 1
+    assert np.abs(second - plain[1]).max() > 1
+
+
+def test_hook_before_network_may_make_one_prompt_longer(go: Go) -> None:
+    """Then the prompts no longer fit into one call, and each is asked with its own latents."""
+
+    def longer(asked: NetworkInput) -> None:
+        vectors = asked.conditionals[0]
+        vectors.context = torch.cat([vectors.context, vectors.context], dim=1)
+
+    plain, _ = go(cfg_scale=7)
+    changed, _ = go(moments={"before_network": longer}, cfg_scale=7)
+    # Attention over everything twice is attention over it once.
+    assert np.abs(changed[0] - plain[0]).max() <= 1
+
+
+def test_hook_after_network(go: Go) -> None:
+    answers: list[NetworkOutput] = []
+
+    def without_negative(answered: NetworkOutput) -> None:
+        answers.append(answered)
+        answered.estimates = torch.stack([answered.estimates[0]] * len(answered.estimates))
+
+    changed, _ = go(moments={"after_network": without_negative}, cfg_scale=7)
+    assert [answered.negative for answered in answers] == [True] * 3
+    assert np.abs(changed[0] - go(cfg_scale=1)[0][0]).max() <= 1
+
+
+def test_hook_on_decoded(go: Go) -> None:
+    seen: list[Decoded] = []
+
+    def red(decoded: Decoded) -> None:
+        seen.append(decoded)
+        decoded.pictures = [decoded.pictures[0], Image.new("RGB", (SIZE, SIZE), "red")]
+
+    changed, _ = go(moments={"on_decoded": red}, batch_size=2)
+    assert [decoded.indexes for decoded in seen] == [(0, 1)]
+    assert same(changed[:1], go(batch_size=2)[0][:1])
+    assert changed[1][0, 0].tolist() == [255, 0, 0]
+    painted, _ = go(moments={"on_decoded": lambda decoded: setattr(decoded, "pictures", [
+        Image.new("RGB", (SIZE, SIZE), "red")
+    ])}, **INPAINT)  # fmt: skip
+    assert painted[0][32, 32].tolist() == [255, 0, 0]
+    assert painted[0][2, 2].tolist() == [0, 128, 0], "the original lies over it"
+
+
+def test_hook_on_infotext(go: Go) -> None:
+    seen: list[Described] = []
+
+    def describe(described: Described) -> None:
+        seen.append(described)
+        described.pairs["Mood"] = "warm, soft"
+
+    _, watcher = go(moments={"on_infotext": describe}, batch_size=2)
+    assert [(described.index, described.seed) for described in seen] == [(0, 5), (1, 6)]
+    assert ', Mood: "warm, soft", Version: ' in watcher.images[1].infotext
 
 
 def test_hook_on_guidance(go: Go) -> None:

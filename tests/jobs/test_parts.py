@@ -304,8 +304,9 @@ def test_the_part_of_a_picture_is_found_by_its_index(make_queue: QueueMaker) -> 
     job = make_queue(start=False).submit_parts(three())
     found = [(part.request.prompt, place) for part, place in map(job.part_of, range(4))]
     assert found == [("first", 0), ("second", 0), ("second", 1), ("third", 0)]
-    with pytest.raises(IndexError, match="no picture 4"):
-        job.part_of(4)
+    assert job.part_of(5) == (job.parts[-1], 2), "a further one: the last part"
+    with pytest.raises(IndexError, match="no picture -1"):
+        job.part_of(-1)
 
 
 def test_the_queue_shows_a_job_of_many_parts_as_one(make_queue: QueueMaker) -> None:
