@@ -6,6 +6,8 @@ chosen, is not in there.
 
 from __future__ import annotations
 
+import csv
+import io
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -13,6 +15,7 @@ from typing import Literal
 from modules.core.errors import FieldProblem, InvalidRequest
 from modules.core.extras import NO_EXTRAS, Extras, FrozenMapping, PluginValues
 from modules.core.parameter import FieldError, Parameter, Value
+from modules.core.request import ChoiceLists, GenerationRequest
 
 Tab = Literal["txt2img", "img2img"]
 Place = Literal["section", "script", "none"]
@@ -33,7 +36,8 @@ class PluginDescription:
     shown. `note`: a line of advice for the form. `before` and `after`: names of plugins that it comes before or after.
 
     `arguments`: the parameters in the order in which A1111's API gives them, "" for a place that means nothing; empty:
-    all in their own order. `numbered`: choices that are given by their number there.
+    all in their own order. A name that stands there twice takes the later value, unless that is empty. `numbered`:
+    choices that are given by their number there.
     """
 
     name: str
@@ -82,21 +86,50 @@ class PluginDescription:
     def by_position(self, given: Sequence[object]) -> dict[str, object]:
         """Return values by name from a list in the API's order; null and what is missing are left to the defaults."""
         names = self.arguments or tuple(parameter.name for parameter in self.parameters)
-        values = {name: value for name, value in zip(names, given, strict=False) if name and value is not None}
+        values: dict[str, object] = {}
+        for name, value in zip(names, given, strict=False):
+            if name and value is not None and not (name in values and value in ("", [])):
+                values[name] = value
         for parameter in self.parameters:
             number, choices = values.get(parameter.name), parameter.choices
+            if parameter.kind == "text" and isinstance(number, (list, tuple)):
+                values[parameter.name] = joined_values(number)
             if parameter.name not in self.numbered or not isinstance(number, int) or not isinstance(choices, tuple):
                 continue
             values[parameter.name] = choices[number] if 0 <= number < len(choices) else number
         return values
 
 
-class PluginList:
-    """The plugins that there are now, for whoever shows them or checks what a request asks of them."""
+@dataclass(frozen=True, slots=True)
+class Expansion:
+    """The requests that a plugin made of one."""
 
-    def __init__(self, descriptions: Callable[[], Iterable[PluginDescription]] = tuple) -> None:
+    plugin: str
+    title: str
+    requests: tuple[GenerationRequest, ...]
+
+
+Expand = Callable[[GenerationRequest, ChoiceLists], Expansion | None]
+
+
+def unexpanded(request: GenerationRequest, lists: ChoiceLists) -> Expansion | None:
+    """Leave a request as it is."""
+    return None
+
+
+class PluginList:
+    """The plugins that there are now, for whoever shows them or checks what a request asks of them.
+
+    `expand` returns what a plugin makes of a request before it becomes a job, None where it stays as it is. Raises
+    InvalidRequest and PluginFailed.
+    """
+
+    def __init__(
+        self, descriptions: Callable[[], Iterable[PluginDescription]] = tuple, expand: Expand = unexpanded
+    ) -> None:
         """Ask `descriptions` anew each time, since plugins come and go while the server runs."""
         self._descriptions = descriptions
+        self.expand = expand
 
     def __iter__(self) -> Iterator[PluginDescription]:
         return iter(self._descriptions())
@@ -205,6 +238,13 @@ class PluginList:
         if title and self.script(title, tab) is None:
             notes.append(f"Script: there is no {title} here.")
         return FrozenMapping(extras), notes
+
+
+def joined_values(values: Iterable[object]) -> str:
+    """Return a list as a line of comma separated values."""
+    line = io.StringIO()
+    csv.writer(line, lineterminator="").writerow([str(value) for value in values])
+    return line.getvalue()
 
 
 def form_value(parameter: Parameter, value: Value) -> Value | list[str]:

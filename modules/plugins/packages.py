@@ -1,0 +1,214 @@
+"""What an extension wants installed: its requirements.txt and install.py, held to the versions that Easel stands on.
+
+Core packages are those that requirements.txt of Easel names and all that these need. pip is told their versions as
+constraints, which install.py's own calls of pip inherit. What still changes one of them is put back, and refused.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import json
+import logging
+import os
+import re
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.utils import canonicalize_name
+
+from modules.core.errors import ExtensionFailed
+from modules.plugins.programs import Watch, quiet_environment, run_program
+from modules.plugins.sources import PROTOCOLS
+
+logger = logging.getLogger(__name__)
+
+REQUIREMENTS_FILE = "requirements.txt"
+INSTALL_FILE = "install.py"
+CONSTRAINTS_FILE = "extension-constraints.txt"
+DONE_FILE = "extension-setups.json"
+_LAST_LINES = 5
+_KEPT_LINES = 400
+_CONSTRAINED = re.compile(r"The user requested \(constraint\) (?P<pin>\S+)")
+_ASKED = re.compile(
+    r"^\s*(?:The user requested (?!\(constraint\))(?P<user>\S.*)|(?P<who>\S+ \S+) depends on (?P<needs>\S.*))$"
+)
+
+
+class CoreRefused(ExtensionFailed):
+    """An extension would have changed a package that Easel itself stands on."""
+
+
+@dataclass(frozen=True, slots=True)
+class SetupPlaces:
+    """Where things lie. `root`: Easel's own folder, in which install.py runs; `state`: for what is remembered."""
+
+    root: Path
+    state: Path
+
+
+class PackageSetup:
+    """Sets extensions up: what they need from pip, and their install.py. Raises ExtensionFailed and TaskCancelled."""
+
+    def __init__(self, places: SetupPlaces, protocols: tuple[str, ...] = PROTOCOLS) -> None:
+        self._places = places
+        self._protocols = protocols
+
+    def wanted(self, folder: Path) -> bool:
+        """Say whether an extension has anything to set up that was not set up, or tried, as it is now."""
+        digest = _digest(folder)
+        return bool(digest) and _read_done(self._places.state).get(folder.name) != digest
+
+    def run(self, folder: Path, watch: Watch) -> bool:
+        """Set an extension up; says whether there was anything to do. Raises CoreRefused too."""
+        digest = _digest(folder)
+        if not digest:
+            return False
+        # Noted first: what fails, or kills, is not tried again at every start.
+        _note_done(self._places.state, folder.name, digest)
+        before = core_versions(self._places.root / REQUIREMENTS_FILE)
+        environment = self._environment(before)
+        try:
+            self._install_requirements(folder, environment, watch)
+            self._run_installer(folder, environment, watch)
+        finally:
+            self._put_back(before, environment, watch)
+        return True
+
+    def forget(self, name: str) -> None:
+        """Forget that an extension of this name was set up."""
+        _note_done(self._places.state, name, "")
+
+    def _install_requirements(self, folder: Path, environment: Mapping[str, str], watch: Watch) -> None:
+        file = folder / REQUIREMENTS_FILE
+        if file.is_file():
+            said = self._run(["-m", "pip", "install", "--prefer-binary", "-r", str(file)], environment, watch)
+            if said is not None:
+                _raise_refusal(said, f"pip could not install its {REQUIREMENTS_FILE}")
+
+    def _run_installer(self, folder: Path, environment: Mapping[str, str], watch: Watch) -> None:
+        file = folder / INSTALL_FILE
+        if file.is_file():
+            said = self._run([str(file)], environment, watch)
+            if said is not None:
+                _raise_refusal(said, f"its {INSTALL_FILE} failed")
+
+    def _run(self, arguments: Sequence[str], environment: Mapping[str, str], watch: Watch) -> list[str] | None:
+        """Run Python; returns None when all went well, else the last of what it said."""
+        said: list[str] = []
+
+        def line(text: str) -> None:
+            said.append(text)
+            del said[:-_KEPT_LINES]
+            watch.line(text)
+
+        code = run_program([sys.executable, *arguments], self._places.root, environment, Watch(line, watch.cancelled))
+        # An install.py often goes on when its pip was refused, and ends well.
+        return said if code or any(_CONSTRAINED.search(text) for text in said) else None
+
+    def _environment(self, pins: Mapping[str, str]) -> dict[str, str]:
+        path = self._places.state / CONSTRAINTS_FILE
+        path.write_text("".join(f"{name}=={version}\n" for name, version in sorted(pins.items())), encoding="utf-8")
+        known = os.environ.get("PYTHONPATH", "")
+        python_path = os.pathsep.join([str(self._places.root), *([known] if known else [])])
+        # As an address, since pip divides the variable at blanks, which a path may hold.
+        more = {"PIP_CONSTRAINT": path.as_uri(), "PYTHONPATH": python_path, "PIP_RETRIES": "1", "PIP_TIMEOUT": "20"}
+        return quiet_environment(self._protocols, more)
+
+    def _put_back(self, before: Mapping[str, str], environment: Mapping[str, str], watch: Watch) -> None:
+        now = {name: installed_version(name) for name in before}
+        changed = {name: version for name, version in before.items() if now[name] != version}
+        if not changed:
+            return
+        wanted = [f"{name}=={version}" for name, version in sorted(changed.items())]
+        watch.line(f"Putting back {', '.join(wanted)}")
+        failed = self._run(["-m", "pip", "install", "--no-deps", "--force-reinstall", *wanted], environment, watch)
+        what = ", ".join(f"{name} {before[name]} to {now[name] or 'nothing'}" for name in sorted(changed))
+        end = " They could not be put back: run `python launch.py prepare`." if failed else " They were put back."
+        raise CoreRefused(f"It changed packages that Easel needs as they are: {what}.{end}")
+
+
+def core_versions(requirements: Path) -> dict[str, str]:
+    """Return the installed versions of the packages that a requirements file names and of all that these need."""
+    lines = requirements.read_text(encoding="utf-8").splitlines() if requirements.is_file() else []
+    waiting = [name for line in lines for name in _names([line.partition("#")[0]])]
+    found: dict[str, str] = {}
+    while waiting:
+        name = waiting.pop()
+        if name in found:
+            continue
+        try:
+            distribution = importlib.metadata.distribution(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+        found[name] = distribution.version
+        waiting += _names(distribution.requires or ())
+    return found
+
+
+def installed_version(name: str) -> str:
+    """Return a package's version as it lies on disk now, "" when it is not there."""
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return ""
+
+
+def refusal_of(lines: Sequence[str]) -> str | None:
+    """Return why pip refuses what would change a core package, in words; None when that is not the reason."""
+    pins = [match["pin"] for line in lines if (match := _CONSTRAINED.search(line))]
+    if not pins:
+        return None
+    asked = [match["user"] or f"{match['who']}, which needs {match['needs']}" for line in lines
+             if (match := _ASKED.match(line))]  # fmt: skip
+    wants = f"It wants {'; '.join(dict.fromkeys(asked))}" if asked else "It wants other versions"
+    return f"{wants}, but Easel needs {', '.join(dict.fromkeys(pins))}."
+
+
+def _raise_refusal(said: Sequence[str], what: str) -> None:
+    refusal = refusal_of(said)
+    if refusal is not None:
+        raise CoreRefused(refusal)
+    telling = [line for line in said if line.startswith("ERROR:")] or [line for line in said if line.strip()]
+    raise ExtensionFailed(f"{what}: {' '.join(telling[-_LAST_LINES:]) or 'it did not say why.'}")
+
+
+def _names(requirements: Sequence[str]) -> Iterator[str]:
+    """Yield the packages that requirements name, those for other systems and for extras left out."""
+    for text in requirements:
+        try:
+            requirement = Requirement(text)
+        except InvalidRequirement:
+            continue
+        if requirement.marker is None or requirement.marker.evaluate({"extra": ""}):
+            yield canonicalize_name(requirement.name)
+
+
+def _digest(folder: Path) -> str:
+    """Return what tells one state of an extension's setup from another; "" when it has nothing to set up."""
+    digest = hashlib.sha256()
+    files = [path for name in (REQUIREMENTS_FILE, INSTALL_FILE) if (path := folder / name).is_file()]
+    for path in files:
+        digest.update(path.name.encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest() if files else ""
+
+
+def _read_done(state: Path) -> dict[str, str]:
+    try:
+        content = json.loads((state / DONE_FILE).read_text(encoding="utf-8"))
+        return {str(name): str(digest) for name, digest in content.items()}
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError, AttributeError) as error:
+        logger.warning("What was set up for extensions cannot be read (%s).", error)
+        return {}
+
+
+def _note_done(state: Path, name: str, digest: str) -> None:
+    done = {**_read_done(state), name: digest}
+    part = state / f".{DONE_FILE}.part"
+    part.write_text(json.dumps({name: digest for name, digest in done.items() if digest}, indent=1), encoding="utf-8")
+    os.replace(part, state / DONE_FILE)
