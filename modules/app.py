@@ -24,7 +24,7 @@ from modules.cli import FIRST_PORT, LOOPBACK_HOST, AppConfig, is_loopback
 from modules.core.errors import EaselError, ModelUnavailable, StorageFailed
 from modules.core.ports import Engine
 from modules.gallery.inputs import InputStore
-from modules.gallery.saving import PictureStore, SavingRules
+from modules.gallery.saving import GridSaving, PictureStore, SavingRules
 from modules.hooks.registry import HookRegistry
 from modules.jobs.ports import EngineFactory, JobRules
 from modules.jobs.queue import JobQueue, open_queue, state_folder
@@ -140,6 +140,7 @@ class Application:
         self.services.jobs.preload(default_checkpoint(self.services.settings, self.services.files.checkpoints))
         self.services.background.tasks.begin()
         self.services.filler.start(LIBRARY_SECONDS)
+        self.services.extensions.write_report(state_folder(self.services.outputs))
         gone = self.services.inputs.forget_old(self.services.jobs.digests(), INPUT_SECONDS)
         if gone:
             logger.info("%d pictures that were handed in and that no job needs are gone.", gone)
@@ -168,7 +169,8 @@ def build(config: AppConfig, engine_factory: EngineFactory | None = None) -> App
         _make_folders(config)
         settings = SettingsStore(config.settings_file)
         files, inputs = ModelFiles.of(config), InputStore(state / "inputs", lambda: largest_picture(settings))
-        hooks = HookRegistry(builtin_plugins())
+        styles = StyleBook(config.styles_files)
+        hooks = HookRegistry(builtin_plugins(styles, lambda: float(settings.get("img_max_size_mp"))))
         extensions = open_extensions(config, settings, state, hooks)
         extensions.start()
         _choose_checkpoint(config.checkpoint, settings, files.checkpoints)
@@ -177,6 +179,7 @@ def build(config: AppConfig, engine_factory: EngineFactory | None = None) -> App
             PictureStore(outputs, lambda: saving_rules(settings)),
             engine_factory or (lambda: make_engine(config, files, settings, inputs, hashes, hooks)),
             lambda: job_rules(settings),
+            hooks.after_job,
         )
         _recover(jobs)
         library = ModelLibrary(files, state)
@@ -186,7 +189,7 @@ def build(config: AppConfig, engine_factory: EngineFactory | None = None) -> App
             settings=settings,
             files=files,
             lists=Choices(files.checkpoints, vaes=files.vaes),
-            styles=StyleBook(config.styles_files),
+            styles=styles,
             inputs=inputs,
             outputs=outputs,
             config=config,
@@ -340,6 +343,8 @@ def job_rules(settings: SettingsStore) -> JobRules:
         preview_every_steps=settings.get("show_progress_every_n_steps"),
         preview_period=settings.get("live_preview_refresh_period") / 1000,
         keep_ended=settings.get("keep_finished_jobs"),
+        save_added=settings.get("grid_save"),
+        show_added=settings.get("return_grid"),
     )
 
 
@@ -355,6 +360,12 @@ def saving_rules(settings: SettingsStore) -> SavingRules:
         picture_folder=settings.get("outdir_img2img_samples"),
         folder_per_day=settings.get("save_to_dirs"),
         infotext=settings.get("enable_pnginfo"),
+        grids=GridSaving(
+            folder=settings.get("outdir_grids") or settings.get("outdir_txt2img_grids"),
+            picture_folder=settings.get("outdir_grids") or settings.get("outdir_img2img_grids"),
+            folder_per_day=settings.get("grid_save_to_dirs"),
+            file_format=settings.get("grid_format"),
+        ),
     )
 
 

@@ -37,6 +37,7 @@ LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 EPILOG = """commands (in place of flags):
   launch.py generate "PROMPT" -o FILE   make pictures without the page (generate --help lists its flags)
   launch.py doctor [--json]             say what is wrong with this installation and how to mend it
+  launch.py doctor --extensions [--json]  say how each extension stands: errors, missing names, shims
   launch.py prepare                     install everything and stop
   launch.py test [pytest arguments]     run the tests and the linters
 

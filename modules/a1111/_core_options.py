@@ -64,4 +64,4 @@ CORE_DEFAULTS: Mapping[str, object] = MappingProxyType({
     "skip_early_cond": 0.0, "beta_dist_alpha": 0.6, "beta_dist_beta": 0.6, "no_dpmpp_sde_batch_determinism": False,
     "persistent_cond_cache": True, "inpainting_mask_weight": 1.0, "enable_emphasis": True,
 })  # fmt: skip
-"""Read where neither Easel's own options nor an extension has the name; setting one acts nowhere but on who reads it."""
+"""Read where neither Easel's own options nor an extension has the name; setting one acts on who reads it alone."""

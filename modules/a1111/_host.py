@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
 from PIL.Image import Image
 
+from modules.a1111._placeholders import NotInEasel
 from modules.cli import REPO_ROOT, AppConfig, parse_arguments
 from modules.core.errors import EaselError
 from modules.gallery.inputs import InputStore
@@ -38,69 +39,6 @@ class Services(Protocol):
     inputs: InputStore
     outputs: Path
     config: AppConfig
-
-
-Decode = Callable[[str, Callable[[str], Image]], list[Any]]
-"""Takes the JSON text of scripts' arguments and what loads a stored picture; returns the arguments."""
-
-
-@dataclass(slots=True)
-class Host:
-    """The one object behind all modules of the adapter. Empty until `connect` fills it.
-
-    `extensions`: those that are to be loaded, asked for once, in their order. `arguments`: the command line without the
-    program's name. `own_state`: what modules of the adapter keep, by their name, so that tests can begin anew.
-    """
-
-    services: Services | None = None
-    hooks: HookRegistry = field(default_factory=HookRegistry)
-    reports: Reports = field(default_factory=Reports)
-    safety: Safety | None = None
-    extensions: tuple[Extension, ...] = ()
-    arguments: tuple[str, ...] = ()
-    own_state: dict[str, Any] = field(default_factory=dict)
-    runs: Runs = field(default_factory=lambda: Runs())
-
-    @property
-    def connected(self) -> Services:
-        """The services. Raises NotConnected."""
-        if self.services is None:
-            raise NotConnected("This needs a running Easel; extensions can use it once the server has begun.")
-        return self.services
-
-    @property
-    def config(self) -> AppConfig:
-        """The command line; the defaults where nothing is connected."""
-        if self.services is not None:
-            return self.services.config
-        return self.state("config", lambda: parse_arguments(["--data-dir", str(REPO_ROOT)], {}))
-
-    def state(self, name: str, make: Callable[[], Any]) -> Any:
-        """Return what a module keeps under its name, made by `make` when it is asked for first."""
-        if name not in self.own_state:
-            self.own_state[name] = make()
-        return self.own_state[name]
-
-    @contextmanager
-    def guarding(self, extension: str, part: Part, where: str = "") -> Iterator[None]:
-        """Run code of an extension: its errors are written down and go no further, and a crash has a culprit."""
-        if not extension:
-            extension = "?"
-        if self.safety is None:
-            with self.reports.guard(extension, part, where):
-                yield
-            return
-        with self.safety.running(extension, part, where), self.reports.guard(extension, part, where):
-            yield
-
-    @contextmanager
-    def own_code(self) -> Iterator[None]:
-        """Run code of ours that an extension called: nobody is blamed for what happens in it."""
-        if self.safety is None:
-            yield
-            return
-        with self.safety.own_code():
-            yield
 
 
 class Runs:
@@ -151,6 +89,69 @@ class Runs:
         """Return the processing object of a token; None when there is none (any more)."""
         with self._lock:
             return self._handed.get(token)
+
+
+Decode = Callable[[str, Callable[[str], Image]], list[Any]]
+"""Takes the JSON text of scripts' arguments and what loads a stored picture; returns the arguments."""
+
+
+@dataclass(slots=True)
+class Host:
+    """The one object behind all modules of the adapter. Empty until `connect` fills it.
+
+    `extensions`: those that are to be loaded, asked for once, in their order. `arguments`: the command line without the
+    program's name. `own_state`: what modules of the adapter keep, by their name, so that tests can begin anew.
+    """
+
+    services: Services | None = None
+    hooks: HookRegistry = field(default_factory=HookRegistry)
+    reports: Reports = field(default_factory=Reports)
+    safety: Safety | None = None
+    extensions: tuple[Extension, ...] = ()
+    arguments: tuple[str, ...] = ()
+    own_state: dict[str, Any] = field(default_factory=dict)
+    runs: Runs = field(default_factory=Runs)
+
+    @property
+    def connected(self) -> Services:
+        """The services. Raises NotConnected."""
+        if self.services is None:
+            raise NotConnected("This needs a running Easel; extensions can use it once the server has begun.")
+        return self.services
+
+    @property
+    def config(self) -> AppConfig:
+        """The command line; the defaults where nothing is connected."""
+        if self.services is not None:
+            return self.services.config
+        return self.state("config", lambda: parse_arguments(["--data-dir", str(REPO_ROOT)], {}))
+
+    def state(self, name: str, make: Callable[[], Any]) -> Any:
+        """Return what a module keeps under its name, made by `make` when it is asked for first."""
+        if name not in self.own_state:
+            self.own_state[name] = make()
+        return self.own_state[name]
+
+    @contextmanager
+    def guarding(self, extension: str, part: Part, where: str = "") -> Iterator[None]:
+        """Run code of an extension: its errors are written down and go no further, and a crash has a culprit."""
+        extension = extension or "?"
+        safe = self.safety.running(extension, part, where) if self.safety is not None else nullcontext()
+        with safe, self.reports.guard(extension, part, where):
+            try:
+                yield
+            except NotInEasel as error:
+                # An EaselError would end the run, as those do that are meant for the user.
+                self.reports.fail(extension, part, error, where)
+
+    @contextmanager
+    def own_code(self) -> Iterator[None]:
+        """Run code of ours that an extension called: nobody is blamed for what happens in it."""
+        if self.safety is None:
+            yield
+            return
+        with self.safety.own_code():
+            yield
 
 
 HOST = Host()

@@ -14,15 +14,16 @@ from typing import Any
 from modules.cli import REPO_ROOT, build_parser
 
 _FLAGS = (
-    "lowvram medvram medvram_sdxl lowram no_half no_half_vae upcast_sampling share listen api nowebui freeze_settings"
-    " disable_console_progressbars disable_nan_check hide_ui_dir_config enable_insecure_extension_access opt_channelslast"
-    " disable_safe_unpickle use_ipex use_textbox_seed no_gradio_queue no_prompt_history unix_filenames_sanitization"
-    " xformers force_enable_xformers api_log api_server_stop skip_install skip_load_model_at_start no_hashing"
-    " do_not_download_clip no_download_sd_model administrator no_progressbar_hiding lyco_patch_lora"
-    " gradio_debug gradio_inpaint_tool opt_sdp_attention opt_sdp_no_mem_attention opt_sub_quad_attention"
-    " opt_split_attention opt_split_attention_v1 opt_split_attention_invokeai disable_opt_split_attention"
-    " disable_model_loading_ram_optimization disable_extra_extensions disable_all_extensions autolaunch"
-).split()
+    "lowvram", "medvram", "medvram_sdxl", "lowram", "no_half", "no_half_vae", "upcast_sampling", "share", "listen",
+    "api", "nowebui", "freeze_settings", "disable_console_progressbars", "disable_nan_check", "hide_ui_dir_config",
+    "enable_insecure_extension_access", "opt_channelslast", "disable_safe_unpickle", "use_ipex", "use_textbox_seed",
+    "no_gradio_queue", "no_prompt_history", "unix_filenames_sanitization", "xformers", "force_enable_xformers",
+    "api_log", "api_server_stop", "skip_install", "skip_load_model_at_start", "no_hashing", "do_not_download_clip",
+    "no_download_sd_model", "administrator", "no_progressbar_hiding", "lyco_patch_lora", "gradio_debug",
+    "gradio_inpaint_tool", "opt_sdp_attention", "opt_sdp_no_mem_attention", "opt_sub_quad_attention",
+    "opt_split_attention", "opt_split_attention_v1", "opt_split_attention_invokeai", "disable_opt_split_attention",
+    "disable_model_loading_ram_optimization", "disable_extra_extensions", "disable_all_extensions", "autolaunch",
+)  # fmt: skip
 _VALUES = {
     "precision": "autocast", "loglevel": None, "device_id": None, "use_cpu": [], "port": None, "server_name": None,
     "ngrok": None, "ngrok_region": "", "ngrok_options": {}, "gradio_auth": None, "gradio_auth_path": None,

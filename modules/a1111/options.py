@@ -97,7 +97,7 @@ def options_section(section_identifier: Any, options_dict: dict[str, OptionInfo]
     """Return the options, all of them in one section: (id, title) or (id, title, category)."""
     for info in options_dict.values():
         info.section = section_identifier[:2]
-        if len(section_identifier) > 2:  # noqa: PLR2004
+        if len(section_identifier) > 2:
             info.category_id = section_identifier[2]
     return options_dict
 
@@ -106,7 +106,7 @@ def described(key: str, info: OptionInfo) -> Option | None:
     """Return an option as Easel's settings have it; None for a value that they cannot hold."""
     try:
         arguments = info.arguments()
-    except Exception:  # noqa: BLE001 (code of the extension, whose option then has no choices)
+    except Exception:
         logger.warning("The choices of the option %s cannot be found out.", key, exc_info=True)
         arguments = {}
     choices = _choices(arguments.get("choices"))
@@ -331,5 +331,5 @@ def told(options: Options, changes: Mapping[str, Any]) -> None:
         if info is not None and info.onchange is not None:
             try:
                 info.onchange()
-            except Exception:  # noqa: BLE001 (a border to code of extensions)
+            except Exception:
                 logger.exception("What is to happen when the option %s changes failed.", key)

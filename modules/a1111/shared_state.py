@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import logging
 import time
 from typing import Any
@@ -87,7 +87,7 @@ class State:
         """Note that something begins."""
         self.__init__()  # type: ignore[misc]
         self.job, self.time_start = job, time.time()
-        self.job_timestamp = datetime.datetime.now().strftime("%Y%m%d%H%M%S")  # noqa: DTZ005 (A1111 has local time)
+        self.job_timestamp = dt.datetime.now().strftime("%Y%m%d%H%M%S")  # noqa: DTZ005 (A1111 has local time)
 
     def end(self) -> None:
         """Note that it has ended."""

@@ -45,7 +45,8 @@ class StyleDatabase:
     @property
     def styles(self) -> Mapping[str, PromptStyle]:
         """All styles by their names."""
-        return {style.name: PromptStyle(style.name, style.prompt, style.negative_prompt) for style in self._book.styles()}
+        every = self._book.styles()
+        return {style.name: PromptStyle(style.name, style.prompt, style.negative_prompt) for style in every}
 
     def reload(self) -> None:
         """Do nothing: the book sees by itself when its files change."""

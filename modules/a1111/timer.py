@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from contextlib import contextmanager
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 
 class Timer:
@@ -46,7 +46,7 @@ class Timer:
 
     def summary(self) -> str:
         """Return all in one line."""
-        shown = [f"{name}: {seconds:.1f}s" for name, seconds in self.records.items() if seconds >= 0.1]  # noqa: PLR2004
+        shown = [f"{name}: {seconds:.1f}s" for name, seconds in self.records.items() if seconds >= 0.1]
         return f"{self.total:.1f}s" + (f" ({', '.join(shown)})" if shown else "")
 
     def dump(self) -> dict[str, object]:

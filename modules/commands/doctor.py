@@ -1,4 +1,4 @@
-"""`launch.py doctor [--json]`: what is wrong with this installation, in plain words, and how to mend it."""
+"""`launch.py doctor [--extensions] [--json]`: what is wrong here, in plain words, and how to mend it."""
 
 from __future__ import annotations
 
@@ -60,9 +60,14 @@ def main(argv: Sequence[str], make_engine: EngineMaker | None = None) -> int:
     """Look at everything and report; returns 0 when nothing is wrong, else 1."""
     parser = FlagParser(prog="launch.py doctor", description="Say what is wrong and how to mend it.")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.add_argument("--extensions", action="store_true", help="report on each extension instead")
     add_server_flags(parser)
     flags = parser.parse_args(argv)
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(message)s", force=True)
+    if flags.extensions:
+        # Only now: it builds the page too, which the other checks do without.
+        command = importlib.import_module("modules.commands.doctor_extensions")
+        return int(command.examine_extensions(config_from(flags), flags.json))
     checks = []
     for check in examine(config_from(flags), make_engine):
         checks.append(check)

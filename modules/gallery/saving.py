@@ -24,6 +24,7 @@ from PIL.PngImagePlugin import PngInfo
 from modules.core.errors import StorageFailed
 from modules.core.result import AS_ALWAYS, GeneratedImage, Place
 from modules.imaging.infotext import PNG_CHUNK
+from modules.imaging.metadata import embed
 
 logger = logging.getLogger(__name__)
 
@@ -40,20 +41,34 @@ _FORBIDDEN = re.compile(r'[\x00-\x1f\x7f<>:"/\\|?*]')
 _DEVICES = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
 """Names that are no files on Windows."""
 
+_LARGEST_SIDES = {"jpg": 65_535, "webp": 16_383}
+"""How many pixels wide and high a picture of a format may be."""
+
 Claim = Callable[[Path, str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class GridSaving:
+    """What is other for grids; `file_format`: "png", "jpg" or "webp", where the grid is not too large for that."""
+
+    folder: str = "txt2img-grids"
+    picture_folder: str = "img2img-grids"
+    folder_per_day: bool = True
+    file_format: str = "png"
 
 
 @dataclass(frozen=True, slots=True)
 class SavingRules:
     """The options that saving heeds: folders below outputs/, one more per day, the infotext in the file.
 
-    `folder` is for txt2img, `picture_folder` for img2img.
+    `folder` is for txt2img, `picture_folder` for img2img; `grids` are the rules for grids.
     """
 
     folder: str = "txt2img-images"
     picture_folder: str = "img2img-images"
     folder_per_day: bool = True
     infotext: bool = True
+    grids: GridSaving = GridSaving()
 
 
 class PictureStore:
@@ -77,6 +92,8 @@ class PictureStore:
         the path and the reason.
         """
         rules = self._rules()
+        if place.series:
+            return self._save_grid(image, kept, on_claim, place)
         content = encode_png(image, with_infotext=rules.infotext)
         own = rules.picture_folder if image.over_picture else rules.folder
         folder = self._outputs / (place.folder or (own if kept else UNSAVED_FOLDER))
@@ -86,6 +103,27 @@ class PictureStore:
             folder.mkdir(parents=True, exist_ok=True)
             name = f"{next_number(folder):05d}-{image.seed}"
             path = free_path(folder, file_stem(place.stem)) if place.stem else folder / f"{name}.png"
+            on_claim(path, hashlib.sha256(content).hexdigest())
+            write_whole(path, content)
+        return path
+
+    def _save_grid(self, image: GeneratedImage, kept: bool, on_claim: Claim, place: Place) -> Path:
+        rules = self._rules()
+        grids = rules.grids
+        ending = grids.file_format if max(image.pixels.size) <= _LARGEST_SIDES.get(grids.file_format, 0) else "png"
+        if ending == "png":
+            content = encode_png(image, with_infotext=rules.infotext)
+        else:
+            content = embed(image.pixels, image.infotext if rules.infotext else None, ending)
+        own = grids.picture_folder if image.over_picture else grids.folder
+        folder = self._outputs / (place.folder or (own if kept else UNSAVED_FOLDER))
+        if grids.folder_per_day and not place.folder:
+            folder /= self._today().isoformat()
+        with storage_errors(folder), self._locked():
+            folder.mkdir(parents=True, exist_ok=True)
+            series = file_stem(place.series)
+            stem = f"{series}-{next_in_series(folder, series):04d}-{image.seed}"
+            path = free_path(folder, stem, f".{ending}")
             on_claim(path, hashlib.sha256(content).hexdigest())
             write_whole(path, content)
         return path
@@ -126,6 +164,13 @@ def next_number(folder: Path) -> int:
     return max(numbers, default=-1) + 1
 
 
+def next_in_series(folder: Path, series: str) -> int:
+    """Return one more than the highest number that a picture of a series has in the folder, 0 for the first."""
+    numbered = re.compile(re.escape(series) + r"-(\d{4,})-.*")
+    with os.scandir(folder) as entries:
+        return max((int(match[1]) for entry in entries if (match := numbered.fullmatch(entry.name))), default=-1) + 1
+
+
 def file_stem(name: str) -> str:
     """Return a name that any system takes as that of a file, without folders; names of users may hold anything."""
     sound = _FORBIDDEN.sub("_", name.encode(errors="replace").decode())
@@ -133,12 +178,12 @@ def file_stem(name: str) -> str:
     return f"_{plain}" if not plain or _DEVICES.fullmatch(plain) else plain
 
 
-def free_path(folder: Path, stem: str) -> Path:
+def free_path(folder: Path, stem: str, ending: str = ".png") -> Path:
     """Return a path for a picture that is not taken: stem.png, else stem-1.png, stem-2.png, …"""
     numbers = itertools.count(1)
-    path = folder / f"{stem}.png"
+    path = folder / f"{stem}{ending}"
     while path.exists():
-        path = folder / f"{stem}-{next(numbers)}.png"
+        path = folder / f"{stem}-{next(numbers)}{ending}"
     return path
 
 

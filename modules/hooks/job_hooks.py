@@ -153,6 +153,6 @@ def _guarded(described: PluginDescription, draw: Callable[[], Image]) -> Callabl
 
 
 def _failed(described: PluginDescription, where: str, error: Exception) -> PluginFailed:
-    logger.exception("The plugin %s failed in %s.", described.name, where)
+    logger.error("The plugin %s failed in %s.", described.name, where, exc_info=error)
     reason = "there is too little memory" if isinstance(error, MemoryError) else f"{type(error).__name__}: {error}"
     return PluginFailed(f"{described.title} failed: {reason}.")

@@ -63,7 +63,7 @@ class Announcer:
             "started": job.started,
             "finished": job.finished,
             "error": job.error,
-            "request": job.request.model_dump(mode="json"),
+            "request": job.asked().model_dump(mode="json"),
             "images": self._images(job),
             "image_count": job.image_count(),
             "made_count": len(job.own()),
@@ -92,7 +92,8 @@ class Announcer:
         for part, indexes in job.ranges():
             if part.request.subseed_strength:
                 subseeds |= {index: part.request.image_subseed(index - indexes.start) for index in indexes}
-        return [self._image(job.id, image) | {"subseed": subseeds.get(image.index, image.seed)} for image in job.shown()]
+        shown = job.shown()
+        return [self._image(job.id, image) | {"subseed": subseeds.get(image.index, image.seed)} for image in shown]
 
     def _image(self, job_id: str, image: JobImage) -> Message:
         inside = image.path.is_relative_to(self._outputs)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
+from modules.core.parameter import RANDOM_SEED
 from modules.core.request import GenerationRequest
 from modules.core.result import AS_ALWAYS, Place
 
@@ -120,6 +121,13 @@ class Job:
     def request(self) -> GenerationRequest:
         """The request of the first part."""
         return self.parts[0].request
+
+    def asked(self) -> GenerationRequest:
+        """Return the request that pages show: the one that a plugin made all parts of, else that of the first part."""
+        if len(self.origins) != 1:
+            return self.request
+        asked = self.origins[0].request
+        return asked.model_copy(update={"seed": self.request.seed}) if asked.seed == RANDOM_SEED else asked
 
     def image_count(self) -> int:
         """Return how many pictures the job makes in all."""

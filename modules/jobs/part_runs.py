@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from modules.core.errors import GenerationStopped, InvalidRequest, NetworkUnavailable, OutOfMemory
@@ -19,10 +20,14 @@ MOST_TOLD = 10
 
 @dataclass(slots=True)
 class PartsResult:
-    """How a run over all parts ended; `failures` says of each part that could not be made which it is and why."""
+    """How a run over all parts ended; `failures` says of each part that could not be made which it is and why.
+
+    `afterwards`: what plugins could not add to the finished job.
+    """
 
     parts: int
     failures: list[str] = field(default_factory=list)
+    afterwards: list[str] = field(default_factory=list)
     interrupted: bool = False
 
     def all_failed(self) -> bool:
@@ -31,12 +36,15 @@ class PartsResult:
 
     def complaint(self) -> str | None:
         """Return what is to be told about the failures; None when there are none."""
+        return " ".join([*self._of_parts(), *self.afterwards]) or None
+
+    def _of_parts(self) -> Iterator[str]:
         if not self.failures:
-            return None
+            return
         more = len(self.failures) - MOST_TOLD
         rest = f" And {more} more." if more > 0 else ""
         told = " ".join(self.failures[:MOST_TOLD])
-        return f"{len(self.failures)} of {self.parts} could not be made. {told}{rest}"
+        yield f"{len(self.failures)} of {self.parts} could not be made. {told}{rest}"
 
 
 def run_parts(job: Job, pool: Pool, sink: JobSink, cancel: CancelToken) -> PartsResult:

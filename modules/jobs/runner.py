@@ -130,7 +130,7 @@ class JobRunner:
             with contextlib.closing(JobSink(job, self._services)) as sink:
                 result = run_parts(job, self._pool, sink, cancel)
                 if not result.interrupted or cancel.user_stopped():
-                    sink.publish_all(unfinished := finish_parts(job.id, sink, self._services))
+                    result.afterwards = finish_parts(job.id, sink, self._services)
         except ModelUnavailable as error:
             self._services.board.model_failed(sink.checkpoint(), str(error))
             return JobState.FAILED, str(error)

@@ -5,6 +5,7 @@ The file is imported as a package of its own, so that it may import its neighbou
 
 from __future__ import annotations
 
+import importlib
 import importlib.machinery
 import importlib.util
 import re
@@ -72,9 +73,7 @@ class PluginLoader:
     def _take_away(self, name: str, plugins: list[str]) -> None:
         for plugin in plugins:
             self._hooks.remove(plugin)
-        package = package_of(name)
-        for module in [each for each in sys.modules if each == package or each.startswith(f"{package}.")]:
-            del sys.modules[module]
+        _forget_modules(package_of(name))
 
 
 class ReportedPlugin:
@@ -162,6 +161,8 @@ def package_of(name: str) -> str:
 def _plugins_of(extension: Extension) -> list[Plugin]:
     """Import the file and return its plugins. Raises PluginFailed, and whatever the file raises."""
     package = package_of(extension.name)
+    _forget_modules(package)
+    importlib.invalidate_caches()
     path = extension.path / PLUGIN_FILE
     spec = importlib.util.spec_from_file_location(package, path, submodule_search_locations=[str(extension.path)])
     assert isinstance(spec, importlib.machinery.ModuleSpec)
@@ -176,3 +177,9 @@ def _plugins_of(extension: Extension) -> list[Plugin]:
         if not isinstance(getattr(plugin, "description", None), PluginDescription) or not hasattr(plugin, "listen"):
             raise PluginFailed(f"{plugin!r} in PLUGINS of {extension.name} is no plugin: see docs/hooks.md.")
     return list(plugins)
+
+
+def _forget_modules(package: str) -> None:
+    """Let a package and its modules be imported from their files again."""
+    for module in [each for each in sys.modules if each == package or each.startswith(f"{package}.")]:
+        del sys.modules[module]

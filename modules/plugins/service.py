@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import logging
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +30,7 @@ from modules.settings.store import SettingsStore
 
 logger = logging.getLogger(__name__)
 
+REPORT_FILE = "extensions-report.json"
 DISABLED_OPTION = "disabled_extensions"
 DISABLE_ALL_OPTION = "disable_all_extensions"
 
@@ -67,6 +70,16 @@ class ExtensionServices:
     def run(self, spec: Mapping[str, Any], report: ReportProgress, cancelled: Callable[[], bool]) -> str:
         """Carry out an order of the installer, as a task of the board."""
         return self.installer.run(spec, report, cancelled)
+
+    def write_report(self, state: Path) -> None:
+        """Write down how all extensions stand, for the doctor who comes while this server runs."""
+        content = [self.describe(each) for each in self.installed.all()]
+        part = state / f".{REPORT_FILE}.part"
+        try:
+            part.write_text(json.dumps(content), encoding="utf-8")
+            os.replace(part, state / REPORT_FILE)
+        except OSError as error:
+            logger.warning("The report on extensions cannot be written: %s.", error.strerror or error)
 
     def known(self, name: str) -> Extension:
         """Return an extension. Raises ExtensionFailed when there is none of that name."""
@@ -126,6 +139,15 @@ def open_extensions(
         settings=settings,
         installs=config.installs and not config.safe_mode,
     )
+
+
+def read_report(state: Path) -> list[dict[str, Any]]:
+    """Return what the running server wrote down. Raises ExtensionFailed when it has not, or nobody can read it."""
+    try:
+        content: list[dict[str, Any]] = json.loads((state / REPORT_FILE).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ExtensionFailed(f"the running server has not told of its extensions yet ({error}).") from error
+    return content
 
 
 def switches_of(settings: SettingsStore, config: AppConfig) -> Switches:

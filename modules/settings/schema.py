@@ -19,7 +19,7 @@ from modules.core.parameters import PARAMETERS
 
 Kind = Literal["flag", "integer", "number", "text", "choice", "names"]
 OptionValue = bool | int | float | str | tuple[str, ...]
-Form = Literal["any", "folder"]
+Form = Literal["any", "folder", "folder or none"]
 
 LONGEST_TEXT = 1000
 MOST_NAMES = 1000
@@ -32,7 +32,8 @@ class Option:
 
     The kind "names" is a list of texts, in JSON an array. Numbers have a `minimum` and a `maximum`; the other kinds
     have none.
-    `form` "folder" holds a text to a folder inside another one: relative, without "..". `list_name` names the list that
+    `form` "folder" holds a text to a folder inside another one: relative, without ".."; with "folder or none" it may be
+    empty. `list_name` names the list that
     a text is to be taken from, where that changes while the server runs (see `core.request.ChoiceLists`).
     """
 
@@ -83,7 +84,7 @@ class Option:
         if self.kind == "names":
             return f"a list of at most {MOST_NAMES} names"
         if self.kind == "text":
-            folder = ", the name of a folder inside outputs" if self.form == "folder" else ""
+            folder = ", the name of a folder inside outputs" if self.form != "any" else ""
             return f"a text of at most {LONGEST_TEXT} characters{folder}"
         whole = "a whole number" if self.kind == "integer" else "a number"
         low, high = self._limits()
@@ -104,7 +105,7 @@ class Option:
         return -math.inf if low is None else low, math.inf if high is None else high
 
     def _fits_form(self, value: str) -> bool:
-        if self.form == "any":
+        if self.form == "any" or (self.form == "folder or none" and not value):
             return True
         windows = PureWindowsPath(value)
         hidden = any(part.startswith(".") for part in (*PurePosixPath(value).parts, *windows.parts))
@@ -212,6 +213,39 @@ OPTIONS: Mapping[str, Option] = {
         Option(
             "outdir_img2img_samples", "Output directory for img2img images", "text", "img2img-images", "Saving images",
             "A folder inside outputs.", form="folder",
+        ),
+        Option(
+            "grid_save", "Always save all generated image grids", "flag", True, "Saving images",
+            "The grids of scripts such as X/Y/Z plot.",
+        ),
+        Option(
+            "grid_format", "File format for grids", "choice", "png", "Saving images",
+            "A grid that is too large for the format is saved as PNG.", choices=("png", "jpg", "webp"),
+        ),
+        Option(
+            "outdir_grids", "Output directory for grids; if empty, defaults to two directories below", "text", "",
+            "Saving images", "A folder inside outputs.", form="folder or none",
+        ),
+        Option(
+            "outdir_txt2img_grids", "Output directory for txt2img grids", "text", "txt2img-grids", "Saving images",
+            "A folder inside outputs.", form="folder",
+        ),
+        Option(
+            "outdir_img2img_grids", "Output directory for img2img grids", "text", "img2img-grids", "Saving images",
+            "A folder inside outputs.", form="folder",
+        ),
+        Option(
+            "grid_save_to_dirs", "Save grids to a subdirectory", "flag", True, "Saving images",
+            "One folder per day, such as 2026-01-31.",
+        ),
+        Option(
+            "return_grid", "Show grid in results for web", "flag", True, "Saving images",
+            "Before the pictures that it is made of. Without it a script's grid is only saved.",
+        ),
+        Option(
+            "img_max_size_mp", "Maximum image size", "number", 200, "Saving images",
+            "In megapixels, for grids: a larger one is refused before the first of its pictures is made.",
+            minimum=1, maximum=2000,
         ),
         Option(
             "save_to_dirs", "Save images to a subdirectory", "flag", True, "Saving images",

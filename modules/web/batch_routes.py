@@ -16,6 +16,7 @@ from modules.web.batch_files import BatchFile, Masks, files_in, output_folder, s
 from modules.web.checkpoints import CheckpointChooser
 from modules.web.requests import RequestMaker
 from modules.web.services import WebServices
+from modules.web.submitting import submit
 
 MOST_PICTURES = 10_000
 LONGEST_NAME = 1000
@@ -63,7 +64,7 @@ def make_batch_router(services: WebServices, chooser: CheckpointChooser) -> APIR
         read = read_wish(wish, services)
         made = BatchMaker(services, maker).parts(read)
         purpose = maker.purpose() if read.output is None else Purpose.KEEP
-        job = services.jobs.submit_parts(made.parts, request.scope.get("user_name"), purpose)
+        job = submit(made.parts, services, request.scope.get("user_name"), purpose)
         return {"job": job.id, "count": len(made.parts), "left_out": made.left_out}
 
     return router

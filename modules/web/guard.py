@@ -22,10 +22,10 @@ from modules.cli import is_loopback
 LARGEST_BODY = 2 * 1024 * 1024
 """Bytes of a request's body."""
 LARGEST_PICTURE_BODY = 96 * 1024 * 1024
-"""Bytes of a body that may hold a picture, as it is or as base64."""
+"""Bytes of a body that may hold a picture, as it is or as base64, or an extension."""
 PICTURE_PATHS = frozenset({
     "/easel/inputs", "/easel/png-info", "/sdapi/v1/txt2img", "/sdapi/v1/img2img", "/sdapi/v1/png-info",
-    "/easel/library/preview",
+    "/easel/library/preview", "/easel/extensions/zip", "/gradio_api/upload",
 })  # fmt: skip
 LARGEST_PATH = 4096
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -38,6 +38,8 @@ GRADIO_ROUTES = (
     "app_id", "startup-events", "queue/join", "queue/data", "run/", "heartbeat/", "reset", "cancel", "file=",
 )
 """What Gradio's own JavaScript asks for on our page; uploads, proxies, vibe editing and the rest are closed."""
+FOREIGN_ROUTES = ("upload", "upload_progress", "component_server")
+"""What components need besides that extensions bring: pictures and files that users hand in."""
 CLOSED_ROUTES = ("/monitoring", "/login_check", "/pwa_icon", "/config", "/docs", "/redoc", "/openapi.json")
 
 CONTENT_POLICY = "; ".join(
@@ -143,11 +145,12 @@ class _Exchange:
 
 
 class Guard:
-    """ASGI application that lets only good requests through to `app`."""
+    """ASGI application that lets only good requests through to `app`; `foreign`: components of extensions' are there."""
 
-    def __init__(self, app: ASGIApp, hosts: HostNames) -> None:
+    def __init__(self, app: ASGIApp, hosts: HostNames, foreign: bool = False) -> None:
         self._app = app
         self.hosts = hosts
+        self._routes = GRADIO_ROUTES + FOREIGN_ROUTES if foreign else GRADIO_ROUTES
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Check one request or socket, then hand it on."""
@@ -173,7 +176,7 @@ class Guard:
             return _Refusal(403, "This request comes from another site's page.")
         if len(scope["path"]) > LARGEST_PATH:
             return _Refusal(414, "The address is too long.")
-        if _is_closed(scope["path"]):
+        if _is_closed(scope["path"], self._routes):
             return _Refusal(403, "This address is closed.")
         length = headers.get("content-length", "0")
         if not length.isdecimal() or int(length) > largest_body(scope["path"]):
@@ -194,14 +197,14 @@ def comes_from_own_page(headers: Headers) -> bool:
     return _without_default_port(parts.netloc, parts.scheme) == _without_default_port(headers["host"], parts.scheme)
 
 
-def _is_closed(path: str) -> bool:
+def _is_closed(path: str, routes: tuple[str, ...]) -> bool:
     """Say whether a path is one of Gradio's or FastAPI's that the page has no use for."""
     folded = "/" + path.lstrip("/")
     if any(folded == route or folded.startswith(route + "/") for route in CLOSED_ROUTES):
         return True
     if not folded.startswith(GRADIO_PREFIX):
         return False
-    return not folded.removeprefix(GRADIO_PREFIX).startswith(GRADIO_ROUTES)
+    return not folded.removeprefix(GRADIO_PREFIX).startswith(routes)
 
 
 def _without_default_port(netloc: str, scheme: str) -> str:

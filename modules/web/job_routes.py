@@ -12,7 +12,7 @@ from modules.core.parameters import PARAMETERS
 from modules.core.request import GenerationRequest
 from modules.gallery.inputs import open_picture
 from modules.imaging.parsing import parse_infotext
-from modules.jobs.model import Job
+from modules.jobs.model import Job, Part
 from modules.jobs.queue import JobQueue
 from modules.web.checkpoints import CheckpointChooser
 from modules.web.job_pictures import JobPicture, find_picture_of_job, read_picture
@@ -20,6 +20,7 @@ from modules.web.live import for_browser
 from modules.web.pasting import Paster
 from modules.web.requests import RequestMaker
 from modules.web.services import WebServices
+from modules.web.submitting import submit
 
 ENDED_PER_PAGE = 30
 MOST_ENDED_PER_PAGE = 200
@@ -121,7 +122,7 @@ def _add_hires_route(router: APIRouter, services: WebServices, maker: RequestMak
     def hires(wish: HiresWish, request: Request) -> dict[str, str]:
         """Put a second pass over a finished picture into the queue."""
         wanted: GenerationRequest = maker.from_values(hires_values(wish, services))
-        job = services.jobs.submit(wanted, request.scope.get("user_name"), maker.purpose())
+        job = submit([Part(wanted)], services, request.scope.get("user_name"), maker.purpose())
         return {"job": job.id}
 
 

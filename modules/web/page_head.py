@@ -5,6 +5,7 @@ Gradio's own `head=` travels in its configuration and takes effect a second late
 
 from __future__ import annotations
 
+import html
 import json
 import re
 from collections.abc import Callable, Mapping
@@ -12,6 +13,8 @@ from pathlib import Path
 
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from modules.web.panels import PageFiles
 
 SOCIAL_TAGS = re.compile(rb'<meta\s+(?:property="og:|name="twitter:)[^>]*/>\s*')
 PLACE = re.compile(rb'(<meta\s+name="viewport"[^>]*>)')
@@ -29,6 +32,7 @@ STYLES = (
     "queue.css",
     "tasks.css",
     "panels.css",
+    "extensions.css",
     "settings.css",
     "overlays.css",
     "dialogs.css",
@@ -36,16 +40,26 @@ STYLES = (
 
 Facts = Callable[[Scope], Mapping[str, object]]
 """Tells what the page has to know, which depends on who asks for it."""
-LATE_SCRIPTS = ("library", "panels", "downloads", "merger", "canvas", "source", "batch")
+LATE_SCRIPTS = ("a1111", "library", "panels", "downloads", "merger", "extension", "canvas", "source", "batch")
+
+
+GLOBALS = ("a1111_globals.js", "a1111_events.js", "a1111_actions.js", "a1111_document.js")
+"""What extensions' scripts call, in order; only there when there are extensions."""
 
 
 class PageHead:
-    """ASGI application that rewrites the answer to `/` and leaves all others alone."""
+    """ASGI application that rewrites the answer to `/` and leaves all others alone.
 
-    def __init__(self, app: ASGIApp, folder: Path, address: str, facts: Facts) -> None:
+    `files` tells what extensions load into the page; None where there are none.
+    """
+
+    def __init__(
+        self, app: ASGIApp, folder: Path, address: str, facts: Facts, files: Callable[[], PageFiles] | None = None
+    ) -> None:
         self._app = app
         self._assets = address
         self._facts = facts
+        self._files = files
         # What the first paint needs travels with the page: no request to wait for, no flash of the other scheme.
         self._scheme = (folder / "scheme.js").read_text(encoding="utf-8")
         self._styles = "".join((folder / name).read_text(encoding="utf-8") for name in STYLES)
@@ -97,5 +111,29 @@ class PageHead:
             f'<link rel="icon" type="image/svg+xml" href="{self._assets}/favicon.svg">'
             f'<script type="application/json" id="easel-facts">{facts}</script>'
             f"<script>{self._scheme}</script><style>{self._styles}</style>{preloads}"
-            f'<script type="module" src="{self._assets}/main.js"></script>'
+            f'<script type="module" src="{self._assets}/main.js"></script>{self._foreign()}'
         )
+
+    def _foreign(self) -> str:
+        """Return what extensions bring: their scripts run in order, and before Gradio's."""
+        if self._files is None:
+            return ""
+        files = self._files()
+        told = json.dumps(dict(files.facts or {})).replace("<", "\\u003c")
+        own = [f"{self._assets}/{name}" for name in GLOBALS]
+        # An end of the style element within a sheet would let its rest into the page.
+        sheets = [sheet.replace("</", "<\\/") for sheet in files.css]
+        return "".join(
+            (
+                f'<script type="application/json" id="a1111-facts">{told}</script>',
+                "<script>globalThis.easelMountAll = true</script>",
+                *(f'<link rel="stylesheet" href="{html.escape(each)}">' for each in files.styles),
+                *(f"<style>{sheet}</style>" for sheet in sheets),
+                *(_script(address) for address in (*own, *files.scripts)),
+            )
+        )
+
+
+def _script(address: str) -> str:
+    kind = ' type="module"' if address.partition("?")[0].endswith(".mjs") else ""
+    return f'<script{kind} src="{html.escape(address)}"></script>'

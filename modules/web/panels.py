@@ -79,6 +79,9 @@ class Panels(Protocol):
     def tabs(self) -> Sequence[ForeignTab]:
         """Return the tabs that come after ours; asked for when all of ours but the settings were built."""
 
+    def started(self, page: Any, app: Any) -> None:
+        """Be told that the page was built; `app`, FastAPI's application, serves it and may be given more routes."""
+
     def files(self) -> PageFiles:
         """Return what is to be loaded into the page."""
 
@@ -120,6 +123,9 @@ class NoPanels:
     def tabs(self) -> Sequence[ForeignTab]:
         """Return none."""
         return ()
+
+    def started(self, page: Any, app: Any) -> None:
+        """Do nothing."""
 
     def files(self) -> PageFiles:
         """Return nothing."""

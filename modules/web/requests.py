@@ -9,11 +9,13 @@ from modules.core.errors import FieldProblem, InvalidRequest
 from modules.core.parameter import Parameter
 from modules.core.parameters import PARAMETERS
 from modules.core.request import GenerationRequest
+from modules.hooks.plugins import NO_SCRIPT, SCRIPT_FIELD
 from modules.jobs.model import Purpose
 from modules.prompts.styles import StyleBook
 from modules.settings.schema import parameter_values
 from modules.web.checkpoints import CheckpointChooser
 from modules.web.forms import IMG2IMG, TXT2IMG
+from modules.web.panels import FOREIGN_FIELD
 from modules.web.picture_forms import picture_values, scaled_size
 from modules.web.services import WebServices
 
@@ -56,9 +58,21 @@ class RequestMaker:
             **given,
             **styled,
             **overrides,
-            "extras": self._services.plugins.extras_of(values, tab),
+            "extras": self._extras(values, tab),
         }
         return GenerationRequest.checked(everything, self._services.lists)
+
+    def _extras(self, values: Mapping[str, object], tab: str) -> Mapping[str, Mapping[str, object]]:
+        """Return what the form asks of plugins, and of others who have controls on it. Raises InvalidRequest."""
+        foreign = {script.title for script in self._services.panels.scripts(tab)}
+        script = values.get(SCRIPT_FIELD)
+        chosen = str(script) if script in foreign else ""
+        own = {**values, SCRIPT_FIELD: NO_SCRIPT} if chosen else values
+        extras = self._services.plugins.extras_of(own, tab)
+        arguments = values.get(FOREIGN_FIELD)
+        if not isinstance(arguments, str):
+            return extras
+        return {**extras, FOREIGN_FIELD: {"args": arguments, "script": chosen}}
 
     def purpose(self) -> Purpose:
         """Return what becomes of the pictures of a job of the page."""

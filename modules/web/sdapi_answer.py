@@ -24,7 +24,7 @@ def generation_answer(
 
     Pictures come as the files that were written, metadata included. Raises OSError when one is gone.
     """
-    images = [base64.b64encode(image.path.read_bytes()).decode() for image in job.images]
+    images = [base64.b64encode(image.path.read_bytes()).decode() for image in job.shown()]
     shown = images if parameters.get("send_images") is not False else []
     return {"images": shown, "parameters": dict(parameters), "info": json.dumps(describe_job(job, styles, batch_size))}
 
@@ -32,21 +32,22 @@ def generation_answer(
 def describe_job(job: Job, styles: Sequence[str], batch_size: int) -> dict[str, Any]:
     """Return what A1111 calls the info of a run; its lists have one entry per picture that was made.
 
-    The parts of a job differ in nothing but their pictures, and their seeds run on.
+    What is told once for all is that of the first part; a picture that a script added counts as its first.
     """
-    request = job.request
-    pairs = dict(parse_infotext(job.images[0].infotext).pairs) if job.images else {}
+    request, shown = job.request, job.shown()
+    pairs = dict(parse_infotext(shown[0].infotext).pairs) if shown else {}
     prompt, negative = (_as_used(text, request.comments) for text in (request.prompt, request.negative_prompt))
-    indexes = [image.index for image in job.images]
+    places = [(job.parts[0], 0) if image.standing.added else job.part_of(image.index) for image in shown]
+    asked = [(part.request, index) for part, index in places]
     return {
         "prompt": prompt,
-        "all_prompts": [prompt] * len(indexes),
+        "all_prompts": [_as_used(each.prompt, each.comments) for each, _ in asked],
         "negative_prompt": negative,
-        "all_negative_prompts": [negative] * len(indexes),
+        "all_negative_prompts": [_as_used(each.negative_prompt, each.comments) for each, _ in asked],
         "seed": request.seed,
-        "all_seeds": [request.image_seed(index) for index in indexes],
+        "all_seeds": [each.image_seed(index) for each, index in asked],
         "subseed": request.subseed,
-        "all_subseeds": [request.image_subseed(index) for index in indexes],
+        "all_subseeds": [each.image_subseed(index) for each, index in asked],
         "subseed_strength": request.subseed_strength,
         "width": request.width,
         "height": request.height,
@@ -64,8 +65,8 @@ def describe_job(job: Job, styles: Sequence[str], batch_size: int) -> dict[str, 
         "seed_resize_from_h": request.seed_resize_from_h,
         "denoising_strength": request.denoising_strength,
         "extra_generation_params": _extra(pairs),
-        "index_of_first_image": 0,
-        "infotexts": _infotexts(job.images),
+        "index_of_first_image": sum(image.standing.added for image in shown),
+        "infotexts": _infotexts(shown),
         "styles": list(styles),
         "job_timestamp": time.strftime(TIMESTAMP, time.localtime(job.started or job.created)),
         "clip_skip": request.clip_skip,

@@ -30,6 +30,7 @@ from modules.web.sdapi_pictures import with_pictures
 from modules.web.sdapi_scripts import read_extras
 from modules.web.sdapi_tasks import Tasks
 from modules.web.services import WebServices
+from modules.web.submitting import Submission, expand_parts
 
 NOBODY_WAITS = 499
 """The status, by nginx's convention, of an answer that nobody will read."""
@@ -39,10 +40,11 @@ NOBODY_WAITS = 499
 class Order:
     """What a body asks for, checked: the requests, whether the pictures stay, and what the answer tells back.
 
-    There is more than one request where several pictures are worked over.
+    There is more than one request where several pictures are worked over. `made`: the job that becomes of them.
     """
 
     requests: list[GenerationRequest]
+    made: Submission
     body: ApiBody
     parameters: dict[str, Any]
     purpose: Purpose
@@ -103,7 +105,8 @@ class BodyMaker:
         request = _with_subseed(GenerationRequest.checked(values, self._services.lists))
         requests = with_pictures(request, read.rest, self._services.inputs)
         purpose = Purpose.KEEP if read.rest["save_images"] else Purpose.HANDOVER
-        return Order(requests, read, told_back(self.kind, body), purpose)
+        made = expand_parts([Part(each) for each in requests], self._services)
+        return Order(requests, made, read, told_back(self.kind, body), purpose)
 
     def _submit(self, order: Order, owner: str | None) -> str:
         changes = dict(order.body.changes)
@@ -111,8 +114,7 @@ class BodyMaker:
         self._services.settings.update(changes)
         if checkpoint:
             self._chooser.choose(str(checkpoint))
-        parts = [Part(request) for request in order.requests]
-        job = self._services.jobs.submit_parts(parts, owner, order.purpose)
+        job = self._services.jobs.submit_parts(order.made.parts, owner, order.purpose, order.made.origins)
         self._tasks.remember(order.body.rest["force_task_id"], job.id)
         return job.id
 

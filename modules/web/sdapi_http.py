@@ -15,7 +15,15 @@ from fastapi.routing import APIRoute
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import JSONResponse, Response
 
-from modules.core.errors import EaselError, FieldProblem, InvalidRequest, JobNotFound, JobStateConflict, StorageFailed
+from modules.core.errors import (
+    EaselError,
+    FieldProblem,
+    InvalidRequest,
+    JobNotFound,
+    JobStateConflict,
+    NotAllowed,
+    StorageFailed,
+)
 from modules.web.handover import read_body
 
 IGNORED_HEADER = "x-easel-ignored"
@@ -24,6 +32,7 @@ STATUS_OF_ERROR: Mapping[type[EaselError], int] = {
     InvalidRequest: 422,
     JobNotFound: 404,
     JobStateConflict: 409,
+    NotAllowed: 403,
     StorageFailed: 507,
 }
 UNFORESEEN = 500

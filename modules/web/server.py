@@ -15,10 +15,11 @@ from starlette.middleware.gzip import GZipMiddleware
 from starlette.responses import Response
 from starlette.types import ASGIApp, Scope
 
-from modules.cli import LOOPBACK_HOST
+from modules.cli import LOOPBACK_HOST, REPO_ROOT
 from modules.core.errors import (
     DownloadFailed,
     EaselError,
+    ExtensionFailed,
     FieldProblem,
     InvalidRequest,
     JobNotFound,
@@ -33,8 +34,10 @@ from modules.web.auth import AttemptLimiter, AuthGate, Credentials, Sessions, is
 from modules.web.batch_routes import make_batch_router
 from modules.web.checkpoints import CheckpointChooser
 from modules.web.download_routes import make_download_router
+from modules.web.extension_routes import make_extension_router
+from modules.web.foreign_files import Places, make_file_router
 from modules.web.forms import PAGE_FIELDS, describe_overrides
-from modules.web.guard import LARGEST_BODY, Guard, HostNames
+from modules.web.guard import LARGEST_BODY, LARGEST_PICTURE_BODY, Guard, HostNames
 from modules.web.input_routes import make_input_router
 from modules.web.job_routes import make_job_router
 from modules.web.library_routes import make_library_router
@@ -63,6 +66,7 @@ STATUS_OF_ERROR: Mapping[type[EaselError], int] = {
     JobStateConflict: 409,
     ModelUnavailable: 422,
     DownloadFailed: 422,
+    ExtensionFailed: 422,
     NotAllowed: 403,
     StorageFailed: 507,
 }
@@ -74,7 +78,7 @@ def create_app(services: WebServices) -> Guard:
     config = services.config
     chooser = CheckpointChooser(services.files.checkpoints, services.settings, services.jobs.preload)
 
-    forms = [TabForm(tab, services.lists, services.plugins) for tab in PAGE_FIELDS]
+    forms = [TabForm(tab, services.lists, services.plugins, services.panels) for tab in PAGE_FIELDS]
 
     def facts(scope: Scope) -> Mapping[str, object]:
         return {
@@ -88,14 +92,17 @@ def create_app(services: WebServices) -> Guard:
             "signed_in": bool(config.credentials),
         }
 
-    app: ASGIApp = PageHead(make_routes(services, chooser), ASSETS, assets_address(), facts)
+    panels = services.panels
+    files = panels.files if panels.present else None
+    app: ASGIApp = PageHead(make_routes(services, chooser), ASSETS, assets_address(), facts, files)
     app = GZipMiddleware(app, minimum_size=1024, compresslevel=QUICK_COMPRESSION)
     app = AssetServer(app, {"/assets/": GRADIO_ASSETS, f"{assets_address()}/": ASSETS})
     if config.credentials or config.api_credentials:
         credentials = Credentials(dict(config.credentials), dict(config.api_credentials))
         app = AuthGate(app, credentials, Sessions(), AttemptLimiter())
     # Should a server without credentials ever listen to others, it still answers to nobody but this machine's names.
-    return Guard(app, HostNames(config.host if config.credentials else LOOPBACK_HOST))
+    hosts = HostNames(config.host if config.credentials else LOOPBACK_HOST)
+    return Guard(app, hosts, foreign=panels.present)
 
 
 def make_routes(services: WebServices, chooser: CheckpointChooser) -> FastAPI:
@@ -107,12 +114,16 @@ def make_routes(services: WebServices, chooser: CheckpointChooser) -> FastAPI:
     app.add_exception_handler(EaselError, _answer_error)
     app.add_exception_handler(RequestValidationError, _answer_malformed)
     app.include_router(make_live_router(services.jobs, services.background.tasks))
+    if services.panels.present:
+        cache = Path(os.environ["GRADIO_TEMP_DIR"])
+        app.include_router(make_file_router(Places(services.outputs, cache, REPO_ROOT, services.panels.folders)))
     app.include_router(make_picture_router(services.jobs, services.outputs))
     app.include_router(make_job_router(services, chooser))
     app.include_router(make_batch_router(services, chooser))
     app.include_router(make_task_router(services))
     app.include_router(make_download_router(services))
     app.include_router(make_merge_router(services))
+    app.include_router(make_extension_router(services))
     app.include_router(make_option_router(services, chooser))
     app.include_router(make_prompt_router(services, chooser))
     app.include_router(make_picture_info_router(services))
@@ -134,15 +145,17 @@ def assets_address() -> str:
 
 
 def _mount_page(app: FastAPI, services: WebServices, chooser: CheckpointChooser) -> FastAPI:
+    page = build_page(services, chooser)
+    services.panels.started(page, app)
     mounted: FastAPI = gr.mount_gradio_app(
         app,
-        build_page(services, chooser),
+        page,
         path="/",
         theme=make_theme(),
         footer_links=[],
         run_history=False,
         allowed_paths=[],
-        max_file_size=LARGEST_BODY,
+        max_file_size=LARGEST_PICTURE_BODY if services.panels.present else LARGEST_BODY,
         show_error=False,
         ssr_mode=False,
         pwa=False,

@@ -21,6 +21,7 @@ from modules.library.shelves import ModelLibrary
 from modules.plugins.service import ExtensionServices
 from modules.prompts.styles import StyleBook
 from modules.settings.store import SettingsStore
+from modules.web.panels import NoPanels, Panels
 from modules.web.restart import Restarter
 
 
@@ -40,8 +41,8 @@ class WebServices:
 
     `files`: the catalogs of models; `library`: the same with notes and previews, `filler` reads it ahead, and `hashes`
     computes what is unknown of it; `styles`: the users' prompt styles; `inputs`: pictures that users hand in;
-    `outputs`: folder of the pictures, absolute; `plugins`: what plugins show and are asked for; `extensions`: those that
-    are installed, and installing more; `restarter`: starts the server anew.
+    `outputs`: folder of the pictures, absolute; `plugins`: what plugins show and are asked for; `extensions`: those
+    that are installed, and installing more; `restarter`: starts the server anew.
     """
 
     jobs: JobQueue
@@ -58,4 +59,5 @@ class WebServices:
     background: BackgroundServices
     extensions: ExtensionServices
     plugins: PluginList = field(default_factory=PluginList)
+    panels: Panels = field(default_factory=NoPanels)
     restarter: Restarter = field(default_factory=Restarter)

@@ -9,16 +9,18 @@ from modules.core.parameter import Parameter
 from modules.core.request import ChoiceLists
 from modules.hooks.plugins import NO_SCRIPT, SCRIPT_FIELD, PluginDescription, PluginList, form_value
 from modules.web.forms import PAGE_FIELDS, component_of, describe_field, element_id, make_component
+from modules.web.panels import ForeignScript, NoPanels, Panels
 
 SCRIPT_ID = "script_list"
 """AUTOMATIC1111's element id of the Script dropdown."""
 
 
 class TabForm:
-    """The form of one tab with the plugins that there are now."""
+    """The form of one tab with the plugins that there are now, and what others add to it."""
 
-    def __init__(self, tab: str, lists: ChoiceLists, plugins: PluginList) -> None:
+    def __init__(self, tab: str, lists: ChoiceLists, plugins: PluginList, panels: Panels | None = None) -> None:
         self.tab = tab
+        self.panels: Panels = panels or NoPanels()
         self._lists = lists
         self._plugins = plugins
 
@@ -29,6 +31,14 @@ class TabForm:
     def scripts(self) -> list[PluginDescription]:
         """Return the plugins that the Script dropdown offers."""
         return self._plugins.scripts(self.tab)
+
+    def foreign_scripts(self) -> list[ForeignScript]:
+        """Return what the Script dropdown offers besides plugins."""
+        return list(self.panels.scripts(self.tab))
+
+    def script_titles(self) -> list[str]:
+        """Return what the Script dropdown offers besides none."""
+        return [*(script.title for script in self.scripts()), *(script.title for script in self.foreign_scripts())]
 
     def names(self) -> tuple[str, ...]:
         """Return all fields in the order in which their values travel."""
@@ -54,7 +64,8 @@ class TabForm:
 
     def describe_scripts(self) -> dict[str, str]:
         """Return the scripts' titles by their names."""
-        return {script.name: script.title for script in self.scripts()}
+        own = {script.name: script.title for script in self.scripts()}
+        return own | {script.name: script.title for script in self.foreign_scripts()}
 
     def _plugin_fields(self) -> Mapping[str, Parameter]:
         fields = {
@@ -62,10 +73,11 @@ class TabForm:
             for plugin in self._plugins.shown(self.tab)
             for parameter in plugin.parameters
         }
-        if self.scripts():
+        titles = self.script_titles()
+        if titles:
             fields[SCRIPT_FIELD] = Parameter(
                 SCRIPT_FIELD, "Script", "choice", NO_SCRIPT, "What is made of the form besides the usual.",
-                choices=(NO_SCRIPT, *(script.title for script in self.scripts())),
+                choices=(NO_SCRIPT, *titles),
             )  # fmt: skip
         return fields
 

@@ -54,6 +54,7 @@ class Server:
     credentials: str = ""
     port: int = field(default_factory=free_port)
     process: subprocess.Popen[bytes] | None = None
+    serve: Path = SERVE
 
     @property
     def url(self) -> str:
@@ -64,7 +65,7 @@ class Server:
         return FileGate(self.folder / "gate")
 
     def start(self) -> None:
-        command = [sys.executable, str(SERVE), str(self.folder), str(self.port)]
+        command = [sys.executable, str(self.serve), str(self.folder), str(self.port)]
         self.process = subprocess.Popen([*command, self.credentials] if self.credentials else command)
 
         def answers() -> bool:

@@ -64,6 +64,7 @@ def test_a_job_message_has_what_the_page_shows(make_queue: QueueMaker) -> None:
             }
         ],
         "image_count": 1,
+        "made_count": 1,
         "part_count": 1,
         "purpose": "keep",
     }

@@ -45,7 +45,7 @@ export class Gallery extends EventTarget {
   /** Show the pictures of a job. @param {import("./live.js").Job} job */
   show(job) {
     const same = this.job?.id === job.id;
-    if (same && this.job?.images.length === job.images.length) {
+    if (same && this.job?.images.length === job.images.length && this.job.images[0]?.url === job.images[0]?.url) {
       this.job = job;
       return;
     }

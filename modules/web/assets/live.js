@@ -2,7 +2,8 @@
  * The socket to the server, and what it has told: one place for the whole page.
  * @typedef {{index: number, seed: string, subseed: string, url: string, infotext: string}} JobImage
  * @typedef {{id: string, state: string, purpose?: string, created: number, started: number | null, finished: number | null,
- *   error: string | null, request: Record<string, any>, images: JobImage[], image_count: number, part_count: number}} Job
+ *   error: string | null, request: Record<string, any>, images: JobImage[], image_count: number, made_count: number,
+ *   part_count: number}} Job
  * @typedef {{job: string, fraction: number, step: number, steps: number, image: number, images: number,
  *   batch_size: number, seconds_left: number | null, preview: string | null, stage: string}} Progress
  */

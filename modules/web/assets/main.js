@@ -48,6 +48,7 @@ function start() {
   tasks.start();
   whenSeen("#easel_models", async (root) => new (await import("./downloads.js")).DownloadsView(messages, tasks).show(root));
   whenSeen("#easel_merger", async (root) => new (await import("./merger.js")).MergerView(messages, tasks).show(root));
+  whenSeen("#easel_extensions", async (root) => new (await import("./extensions.js")).ExtensionsView(messages, tasks).show(root));
   startKeys(live, steering);
   startPromptKeys();
   live.on("remark", (event) => messages.note(event.detail));

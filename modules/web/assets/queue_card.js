@@ -40,7 +40,7 @@ function makeThumbnails(job, lightbox) {
 /** @param {import("./live.js").Job} job */
 function facts(job) {
   const { request } = job;
-  const partly = job.images.length > 0 && job.images.length < job.image_count ? `${job.images.length} of ` : "";
+  const partly = job.made_count > 0 && job.made_count < job.image_count ? `${job.made_count} of ` : "";
   const parts = [
     job.image_count === 1 ? "1 picture" : `${partly}${job.image_count} pictures`,
     `${request.width}×${request.height}`, `${request.steps} steps`, request.sampler, `CFG ${request.cfg_scale}`, `seed ${request.seed}`,

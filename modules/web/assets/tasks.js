@@ -9,7 +9,7 @@ import { h, whenPresent } from "./dom.js";
 
 const ACTIVE = ["waiting", "running", "shown"];
 const STATE_NAMES = { waiting: "Waiting", running: "Starting…", finished: "Finished", failed: "Failed", cancelled: "Cancelled", shown: "" };
-const SIGNS = { download: "↓", merge: "+", hashing: "#", finished: "✓", failed: "!" };
+const SIGNS = { download: "↓", merge: "+", extension: "⚙", hashing: "#", finished: "✓", failed: "!" };
 
 export class TaskView {
   /**
@@ -87,7 +87,7 @@ export class TaskView {
     if (task.state !== "finished") return;
     this.messages.note(`${task.title} is ready. ${task.result}`);
     this.checkpoints.sync();
-    document.dispatchEvent(new CustomEvent("easel:models-changed"));
+    document.dispatchEvent(new CustomEvent(task.kind === "extension" ? "easel:extensions-changed" : "easel:models-changed"));
   }
 
   /** @param {Task[]} tasks */

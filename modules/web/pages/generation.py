@@ -11,13 +11,16 @@ import gradio as gr
 
 from modules.core.errors import EaselError, InvalidRequest, JobNotFound
 from modules.core.parameters import PARAMETERS
+from modules.jobs.model import Part
 from modules.web.checkpoints import CheckpointChooser
 from modules.web.forms import STYLES_FIELD, choices_of
 from modules.web.job_pictures import gallery_source
 from modules.web.pages.events import FRONTEND_ONLY, SERVER
 from modules.web.pages.settings_column import build_settings_column
+from modules.web.panels import FOREIGN_FIELD
 from modules.web.requests import RequestMaker
 from modules.web.services import WebServices
+from modules.web.submitting import submit
 from modules.web.tab_forms import TabForm
 
 LISTED = ("hr_checkpoint", "refiner_checkpoint")
@@ -63,6 +66,11 @@ class BuiltTab:
 
 def build_generation(tab: Tab) -> BuiltTab:
     """Build the tab's content and wire its events; `wire_memory` does the rest outside of it."""
+    with tab.form.panels.tab(tab.name):
+        return _build_content(tab)
+
+
+def _build_content(tab: Tab) -> BuiltTab:
     fields: dict[str, Any] = {}
 
     def add(name: str) -> Any:
@@ -95,7 +103,7 @@ def submit_form(
     """Put the form's request into the queue; return the job's id, or what is wrong field by field."""
     maker = RequestMaker(services, chooser)
     try:
-        job = services.jobs.submit(maker.from_values(values), owner, maker.purpose())
+        job = submit([Part(maker.from_values(values))], services, owner, maker.purpose())
     except EaselError as error:
         return describe_error(error)
     return {"job": job.id}
@@ -177,7 +185,7 @@ def _build_results(tab: Tab) -> None:
         wish: Mapping[str, Any] = json.loads(text)
         job_id, outputs = str(wish["job"]), tab.services.outputs
         try:
-            images = tab.services.jobs.get(job_id).images
+            images = tab.services.jobs.get(job_id).shown()
         except JobNotFound:
             images = ()
         sources = [gallery_source(image, job_id, outputs, request.headers.get("origin", "")) for image in images]
@@ -194,17 +202,24 @@ def _wire_generate(generate: Any, components: list[Any], tab: Tab) -> None:
     outcome = gr.Textbox(elem_id=f"{tab.name}_outcome", visible="hidden")
     collected = gr.Textbox(elem_id=f"{tab.name}_collected", visible="hidden")
 
-    def submit(request: gr.Request, values: str) -> str:
+    panels = tab.form.panels
+    controls = list(panels.controls(tab.name))
+
+    def submit(request: gr.Request, values: str, *foreign: object) -> str:
         if not values:
             return json.dumps({"quiet": True})
         owner = request.request.scope.get("user_name")
-        return json.dumps(submit_form(json.loads(values), tab.services, tab.chooser, owner))
+        form: dict[str, object] = json.loads(values)
+        if controls:
+            form[FOREIGN_FIELD] = panels.values(tab.name, foreign)
+        return json.dumps(submit_form(form, tab.services, tab.chooser, owner))
 
     # The values travel as one text: Gradio looks for each input of a server event several times over.
     event = generate.click(None, components, None, js=tab.script("collect"), **FRONTEND_ONLY)
-    event = event.then(
-        submit, [collected], [outcome], js=f"() => [window.easel.pages.{tab.name}.form.collected]", **SERVER
-    )
+    script = f"(text, ...foreign) => [window.easel.pages.{tab.name}.form.collected, ...foreign]"
+    # Foreign code gets its values as Gradio hands them out, pictures and files among them.
+    how = SERVER | {"preprocess": bool(controls)}
+    event = event.then(submit, [collected, *controls], [outcome], js=script, **how)
     show = f"(text) => {{ window.easel.pages.{tab.name}.outcome.show(text); return [] }}"
     event.then(None, [outcome], None, js=show, **FRONTEND_ONLY)
 

@@ -12,6 +12,7 @@ import gradio as gr
 from modules.web.checkpoints import CheckpointChooser
 from modules.web.forms import IMG2IMG, TXT2IMG
 from modules.web.pages.events import FRONTEND_ONLY, SERVER
+from modules.web.pages.extensions import build_extensions
 from modules.web.pages.generation import ListedFields, Tab, build_generation, wire_memory
 from modules.web.pages.merger import build_merger
 from modules.web.pages.models import build_models
@@ -37,13 +38,18 @@ class _Top:
 
 def build_page(services: WebServices, chooser: CheckpointChooser) -> Any:
     """Return the Gradio blocks of the page."""
+    with services.panels.page():
+        return _build_page(services, chooser)
+
+
+def _build_page(services: WebServices, chooser: CheckpointChooser) -> Any:
     with gr.Blocks(title=TITLE, analytics_enabled=False, fill_width=True) as page:
         top = _build_top(chooser)
         with gr.Tabs(elem_id="tabs", selected="txt2img", overflow_behavior="wrap"):
             tabs = []
             for name in (TXT2IMG, IMG2IMG):
                 with gr.Tab(name, id=name, elem_id=f"tab_{name}"):
-                    form = TabForm(name, services.lists, services.plugins)
+                    form = TabForm(name, services.lists, services.plugins, services.panels)
                     tabs.append(build_generation(Tab(form, services, chooser)))
             with gr.Tab("PNG Info", id="pnginfo", elem_id="tab_pnginfo"):
                 build_pnginfo()
@@ -53,6 +59,11 @@ def build_page(services: WebServices, chooser: CheckpointChooser) -> Any:
                 build_merger()
             with gr.Tab("Queue", id="queue", elem_id="tab_queue"):
                 build_queue()
+            with gr.Tab("Extensions", id="extensions", elem_id="tab_extensions"):
+                build_extensions()
+            for tab in services.panels.tabs():
+                with gr.Tab(tab.title, id=tab.id, elem_id=f"tab_{tab.id}"):
+                    tab.build()
             with gr.Tab("Settings", id="settings", elem_id="tab_settings"):
                 build_settings()
         for built in tabs:

@@ -50,7 +50,11 @@ def build_settings_column(form: TabForm, add: Add) -> None:
     _build_seed(tab, add)
     with gr.Row(elem_id=f"{tab}_override_settings_row", elem_classes=["easel-overrides"]):
         add("override_settings")
-    if form.scripts():
+    if form.panels.present:
+        with gr.Column(elem_id=f"{tab}_script_container", elem_classes=["easel-foreign"], min_width=0):
+            form.panels.build_sections(tab)
+            _build_scripts(form, add)
+    elif form.scripts():
         _build_scripts(form, add)
 
 
@@ -67,7 +71,12 @@ def _build_section(tab: str, plugin: PluginDescription, add: Add) -> None:
 
 def _build_scripts(form: TabForm, add: Add) -> None:
     """Build the Script dropdown and every script's fields, of which assets/form_looks.js shows the chosen one's."""
+    if not form.script_titles():
+        return
     add(SCRIPT_FIELD)
+    for script in form.foreign_scripts():
+        with gr.Column(elem_id=f"{form.tab}_script_{script.name}", elem_classes=["easel-script"], min_width=0):
+            script.build()
     for plugin in form.scripts():
         with gr.Column(elem_id=f"{form.tab}_script_{plugin.name}", elem_classes=["easel-script"], min_width=0):
             _build_note(plugin)

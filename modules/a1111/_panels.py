@@ -1,0 +1,178 @@
+"""What extensions for A1111 add to the page: scripts' controls, tabs, and the files that the browser loads."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import gradio as gr
+from gradio.components import Component
+
+from modules.a1111 import script_callbacks, scripts, shared
+from modules.a1111._gradio3 import shim
+from modules.a1111._host import HOST, extension_of
+from modules.a1111._observing import observed, outside_blocks, same_place
+from modules.a1111._values import encode
+from modules.a1111._working import working_for
+from modules.web.panels import ForeignScript, ForeignTab, PageFiles
+
+IMG2IMG = "img2img"
+OWN_TABS = ("txt2img", IMG2IMG, "pnginfo", "models", "modelmerger", "queue", "settings", "extensions")
+SCRIPT_ENDINGS = (".js", ".mjs")
+
+
+class AdapterPanels:
+    """The panels of the extensions that are loaded; see `web.panels.Panels` for when which method is called."""
+
+    def __init__(self) -> None:
+        self._scripts: dict[str, list[ForeignScript]] = {}
+        self._ids: set[str] = set(OWN_TABS)
+
+    @property
+    def present(self) -> bool:
+        """Whether there is anybody who may add something."""
+        return True
+
+    @contextmanager
+    def page(self) -> Iterator[None]:
+        """Tell extensions that the page is about to be built, and of each of its components."""
+        with observed(_before_component, _after_component):
+            script_callbacks.before_ui_callback()
+            yield
+        scripts.scripts_current = None
+
+    @contextmanager
+    def tab(self, tab: str) -> Iterator[None]:
+        """Make the tab's scripts anew, and let them see its components."""
+        runner = _runner(tab)
+        scripts.scripts_current = runner
+        runner.initialize_scripts(tab == IMG2IMG)
+        runner.prepare_ui()
+        self._scripts[tab] = self._selectable(tab, runner)
+        try:
+            yield
+        finally:
+            scripts.scripts_current = None
+
+    def build_sections(self, tab: str) -> None:
+        """Make the controls of the scripts that always run."""
+        runner = _runner(tab)
+        for script in runner.alwayson_scripts:
+            _build_script(runner, script)
+
+    def scripts(self, tab: str) -> Sequence[ForeignScript]:
+        """Return the scripts of which one may be chosen."""
+        return self._scripts.get(tab, ())
+
+    def controls(self, tab: str) -> Sequence[Any]:
+        """Return the components among the scripts' controls."""
+        return [control for control in _runner(tab).inputs[1:] if isinstance(control, Component)]
+
+    def values(self, tab: str, values: Sequence[object]) -> str:
+        """Return the values at their controls' places; what is no component has none."""
+        given = iter(values)
+        inputs = _runner(tab).inputs[1:]
+        placed = [next(given, None) if isinstance(control, Component) else None for control in inputs]
+        return encode([0, *placed], HOST.connected.inputs.keep)
+
+    def tabs(self) -> Sequence[ForeignTab]:
+        """Return the tabs that extensions have built, outside of the page that is being built."""
+        with outside_blocks():
+            made = list(script_callbacks.ui_tabs_callback())
+        return [ForeignTab(self._unique(str(name)), str(title), partial(_render, blocks)) for blocks, title, name in made]
+
+    def started(self, page: Any, app: Any) -> None:
+        """Tell extensions that the page was built, and give them the application for routes of their own."""
+        script_callbacks.app_started_callback(page, app)
+
+    def files(self) -> PageFiles:
+        """Return the extensions' scripts and style sheets, extension by extension and by name."""
+        found: list[str] = []
+        styles: list[str] = []
+        for extension in HOST.extensions:
+            paths = [path for ending in SCRIPT_ENDINGS for path in extension.files("javascript", ending)]
+            found += [_address(extension.name, extension.path, path) for path in paths]
+            sheet = extension.path / "style.css"
+            if sheet.is_file():
+                styles.append(_address(extension.name, extension.path, sheet))
+        return PageFiles(tuple(found), tuple(styles), tuple(shim().css), {"opts": json.loads(shared.opts.dumpjson())})
+
+    def folders(self) -> Mapping[str, Path]:
+        """Return the extensions' folders."""
+        return {f"extensions/{extension.name}": extension.path for extension in HOST.extensions}
+
+    def _selectable(self, tab: str, runner: Any) -> list[ForeignScript]:
+        """Return what the Script dropdown offers; our own scripts keep their titles to themselves."""
+        own = {plugin.title for plugin in HOST.hooks.plugins.scripts(tab)}
+        found = []
+        for place, (script, title) in enumerate(zip(runner.selectable_scripts, _titles(runner), strict=True)):
+            if title and title not in own:
+                found.append(ForeignScript(f"foreign_{place}", title, partial(_build_script, runner, script)))
+        return found
+
+    def _unique(self, name: str) -> str:
+        """Return a tab's id that no other tab has."""
+        unique, count = name, 2
+        while unique in self._ids:
+            unique, count = f"{name}_{count}", count + 1
+        self._ids.add(unique)
+        return unique
+
+
+def _runner(tab: str) -> Any:
+    return scripts.scripts_img2img if tab == IMG2IMG else scripts.scripts_txt2img
+
+
+def _titles(runner: Any) -> list[str]:
+    """Return the titles of a runner's selectable scripts; "" for one that cannot tell it."""
+    return [_guarded(script.filename, script.title) or "" for script in runner.selectable_scripts]
+
+
+def _guarded(filename: str, call: Callable[[], Any]) -> Any:
+    """Return what an extension's code answers, or None where it fails, which its report then tells."""
+    extension = extension_of(filename)
+    with HOST.guarding(extension, "page", Path(filename).name), working_for(extension):
+        return call()
+    return None
+
+
+def _build_script(runner: Any, script: Any) -> None:
+    """Make a script's controls in a group of their own, unless the script wants none."""
+
+    def build() -> None:
+        with same_place():
+            if not script.create_group:
+                runner.create_script_ui(script)
+                return
+            with gr.Group(elem_classes=["easel-foreign-script"]) as script.group:
+                runner.create_script_ui(script)
+
+    _guarded(script.filename, build)
+
+
+def _render(blocks: Any) -> None:
+    with same_place():
+        blocks.render()
+
+
+def _address(name: str, folder: Path, path: Path) -> str:
+    """Return where a file of an extension's is served; it changes with the file."""
+    place = quote(f"extensions/{name}/{path.relative_to(folder).as_posix()}")
+    return f"/file={place}?{path.stat().st_mtime_ns // 1_000_000}"
+
+
+def _before_component(component: Any, **kwargs: Any) -> None:
+    script_callbacks.before_component_callback(component, **kwargs)
+    if scripts.scripts_current is not None:
+        scripts.scripts_current.before_component(component, **kwargs)
+
+
+def _after_component(component: Any, **kwargs: Any) -> None:
+    script_callbacks.after_component_callback(component, **kwargs)
+    if scripts.scripts_current is not None:
+        scripts.scripts_current.after_component(component, **kwargs)

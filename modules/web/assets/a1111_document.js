@@ -1,0 +1,91 @@
+/**
+ * Lets scripts find what Gradio 3's document had, and tells them when it changes. Runs after all functions are there.
+ */
+
+/** Where Gradio 6's document is another: what selectors say, and what they mean now. @type {[RegExp, string][]} */
+var a1111Selectors = [
+  [/#tabs\s*>\s*\.tab-nav/g, "#tabs > .tab-wrapper > .tab-container[role=tablist]"],
+  [/\.tab-nav/g, ".tab-container[role=tablist]"],
+  [/label(\.[\w-]+)?\s*>\s*(textarea|input)/g, "label$1 $2"],
+  [/\bul\.options\b/g, "ul.option-list"],
+];
+
+/** @param {string} selector */
+function a1111Selector(selector) {
+  if (typeof selector !== "string" || !/tab-nav|label|ul\.options/.test(selector)) return selector;
+  return a1111Selectors.reduce((changed, [pattern, text]) => changed.replace(pattern, text), selector);
+}
+
+for (const owner of [Document.prototype, DocumentFragment.prototype, Element.prototype]) {
+  for (const name of ["querySelector", "querySelectorAll", "closest", "matches"]) {
+    const original = /** @type {any} */ (owner)[name];
+    if (!original) continue;
+    /** @type {any} */ (owner)[name] = function (/** @type {string} */ selector) {
+      return original.call(this, a1111Selector(selector));
+    };
+  }
+}
+
+/** Give elements the classes by which style sheets know them. */
+function a1111Classes() {
+  for (const list of document.querySelectorAll(".tab-container[role=tablist]:not(.tab-nav)")) list.classList.add("tab-nav");
+}
+
+/** Show the tooltips that extensions gave to their components. */
+function a1111Tooltips() {
+  for (const { props } of /** @type {any} */ (window).gradio_config?.components ?? []) {
+    if (!props?.webui_tooltip || !props.elem_id) continue;
+    const element = document.getElementById(props.elem_id);
+    if (element && !element.title) element.title = props.webui_tooltip;
+  }
+}
+
+/** Take over the settings as they are on the server now. */
+async function a1111ReadOptions() {
+  const answer = await fetch("/easel/settings");
+  if (!answer.ok) return;
+  for (const option of (await answer.json()).options) opts[option.key] = option.value;
+  executeCallbacks(optionsChangedCallbacks);
+}
+
+/** Begin to watch the page; when everything is there, extensions are told, once. */
+function a1111Watch() {
+  let loaded = false;
+  let ready = false;
+  /** @param {MutationRecord[]} mutations */
+  const look = (mutations) => {
+    a1111Classes();
+    executeCallbacks(uiUpdateCallbacks, mutations);
+    scheduleAfterUiUpdateCallbacks();
+    if (!loaded && ready && document.querySelector("#txt2img_prompt textarea") && document.querySelector("#img2img_prompt textarea")) {
+      loaded = true;
+      a1111Tooltips();
+      executeCallbacks(uiLoadedCallbacks);
+      executeCallbacks(optionsChangedCallbacks);
+      document.documentElement.dataset.extensions = "loaded";
+    }
+    const tab = get_uiCurrentTab();
+    if (tab && tab !== uiCurrentTab) {
+      uiCurrentTab = tab;
+      executeCallbacks(uiTabChangeCallbacks);
+    }
+  };
+  new MutationObserver(look).observe(document.documentElement, { childList: true, subtree: true });
+  document.addEventListener("click", (event) => {
+    if (event.target instanceof Element && event.target.closest("#tabs > .tab-wrapper")) setTimeout(() => look([]), 0);
+  });
+  // The form is filled when Gradio's events work; what scripts set before that would be lost.
+  const wait = () => {
+    const easel = /** @type {any} */ (window).easel;
+    if (!easel) { setTimeout(wait, 50); return; }
+    Promise.all(Object.values(easel.pages).map((/** @type {any} */ page) => page.form.ready)).then(() => {
+      ready = true;
+      look([]);
+    });
+  };
+  wait();
+  window.addEventListener("easel-settings", () => a1111ReadOptions());
+}
+
+if (document.body) a1111Watch();
+else document.addEventListener("DOMContentLoaded", a1111Watch);

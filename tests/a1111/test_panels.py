@@ -1,0 +1,108 @@
+"""What extensions add to the page, before any browser."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from starlette.testclient import TestClient
+
+from modules.a1111._host import HOST
+from modules.web.server import create_app
+from tests.a1111.page_site import with_extensions
+from tests.web.site import Site, open_site, site_config
+
+BASE = "http://127.0.0.1:7860"
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    folder: Path = tmp_path_factory.mktemp("site")
+    with open_site(site_config(folder)) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def client(site: Site) -> Iterator[TestClient]:
+    with (
+        with_extensions(site.services, "panels_sample") as services,
+        TestClient(create_app(services), base_url=BASE) as opened,
+    ):
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def html(client: TestClient) -> str:
+    return client.get("/").text
+
+
+@pytest.fixture(scope="module")
+def config(html: str) -> dict[str, Any]:
+    start = html.index("window.gradio_config = ") + len("window.gradio_config = ")
+    parsed: dict[str, Any] = json.JSONDecoder().raw_decode(html[start:])[0]
+    return parsed
+
+
+def test_no_part_of_the_sample_failed(client: TestClient) -> None:
+    assert HOST.reports.of("panels_sample").failures == ()
+
+
+def test_scripts_and_tabs_are_on_the_page(config: dict[str, Any]) -> None:
+    ids = {component["props"].get("elem_id") for component in config["components"]}
+    assert ids >= {
+        "txt2img_sample_enabled", "img2img_sample_enabled", "txt2img_sample_kind", "tab_sample_tab", "sample_text",
+        "txt2img_script_container", "txt2img_sample_switch", "txt2img_sample_switch-checkbox",
+    }
+    script = next(each for each in config["components"] if each["props"].get("elem_id") == "txt2img_script_list")
+    assert [text for text, _ in script["props"]["choices"]] == ["None", *(["Chosen sample"])] or "Chosen sample" in str(
+        script["props"]["choices"]
+    )
+
+
+def test_components_have_the_classes_of_gradio_3(config: dict[str, Any]) -> None:
+    classes = {each["props"].get("elem_id"): each["props"].get("elem_classes") for each in config["components"]}
+    assert "gradio-slider" in classes["txt2img_sample_amount"]
+    assert "gradio-textbox" in classes["txt2img_prompt"]
+
+
+def test_extensions_see_the_components_of_the_page(client: TestClient) -> None:
+    runner = next(iter(HOST.extensions)).path
+    module = next(value for path, value in _loaded().items() if path.startswith(str(runner)))
+    assert {"txt2img_prompt", "txt2img_steps", "img2img_width", "txt2img_generate"} <= set(module.SEEN)
+
+
+def test_files_of_extensions_come_before_gradio_in_order(html: str) -> None:
+    places = [html.index(text) for text in ("a1111_globals.js", "javascript/panels_sample.js", "window.gradio_config")]
+    assert places == sorted(places)
+    assert "extensions/panels_sample/style.css" in html
+    assert "easelMountAll = true" in html
+    assert ".sample-css" in html
+
+
+def test_extensions_files_are_served_and_nothing_else(client: TestClient, site: Site) -> None:
+    outputs = site.services.outputs
+    outputs.mkdir(exist_ok=True)
+    (outputs / "a.png").write_bytes(b"png")
+    (outputs / "a.html").write_bytes(b"no")
+    assert client.get("/file=extensions/panels_sample/javascript/panels_sample.js?1").status_code == 200
+    assert client.get(f"/file={outputs}/a.png").content == b"png"
+    for path in (
+        f"{outputs}/a.html", "config.json", "extensions/panels_sample/scripts/panels_sample.py", "/etc/passwd",
+        "extensions/panels_sample/../../../README.md", f"{outputs}/.easel/jobs.db", "extensions/panels_sample/.git/config",
+    ):
+        assert client.get(f"/file={path}").status_code in (400, 404), path
+
+
+def test_what_was_shimmed_is_counted(client: TestClient) -> None:
+    counted = HOST.reports.of("panels_sample").shims
+    assert counted["S1 _js="] == 2
+    assert counted["S5 Image(source=)"] == 2
+    assert counted["S8 gr.Box"] == 1
+    assert counted["S17 Accordion(open=False)"] == 2
+
+
+def _loaded() -> dict[str, Any]:
+    from modules.a1111._loader import LOADED  # noqa: PLC0415
+
+    return LOADED.modules

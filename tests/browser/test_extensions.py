@@ -1,0 +1,210 @@
+"""The Extensions tab as an admin uses it: installing, updating, rolling back, switching, errors, backups, trash."""
+
+import json
+import zipfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import BrowserContext, Locator, Page, expect
+
+from tests.browser.conftest import Watch
+from tests.browser.driver import SERVE, Easel, Server, running
+from tests.plugins.conftest import Repository, repository
+
+pytestmark = pytest.mark.browser
+NewContext = Callable[..., BrowserContext]
+USERS = "anna:secret-a,ben:secret-b"
+BROKEN = "def load():\n    raise RuntimeError('it is broken')\n\n\nload()\n"
+
+
+@dataclass
+class ExtensionServer(Server):
+    """A server with a broken extension; see serve_extensions.py."""
+
+    @property
+    def source(self) -> Repository:
+        return Repository(self.folder / "remotes" / "sd-webui-thing")
+
+
+def served(folder: Path, credentials: str = "") -> ExtensionServer:
+    (folder / "extensions" / "broken").mkdir(parents=True)
+    (folder / "extensions" / "broken" / "easel_plugin.py").write_text(BROKEN)
+    repository(folder / "remotes" / "sd-webui-thing")
+    return ExtensionServer(folder, credentials, serve=SERVE.with_name("serve_extensions.py"))
+
+
+@pytest.fixture
+def extensions(tmp_path: Path, browser: object) -> Iterator[ExtensionServer]:
+    with running(served(tmp_path)) as server:
+        yield server
+
+
+@pytest.fixture
+def page(new_context: NewContext, extensions: ExtensionServer) -> Iterator[Page]:
+    opened_page = opened(new_context(), extensions)
+    yield opened_page
+    opened_page.close()
+
+
+def opened(context: BrowserContext, server: Server) -> Page:
+    page = Easel(context.new_page(), server.url).open().page
+    page.locator("#tabs button[role=tab][data-tab-id=extensions]").click()
+    expect(page.locator(".easel-extension").first).to_be_visible()
+    return page
+
+
+def section(page: Page, name: str) -> None:
+    page.locator(f"#easel_extensions_{name}_tab").click()
+
+
+def card(page: Page, name: str) -> Locator:
+    return page.locator(f'[data-extension="{name}"]')
+
+
+def install(page: Page, server: ExtensionServer) -> Locator:
+    section(page, "install")
+    page.locator("#install_url").fill(server.source.address)
+    page.get_by_role("button", name="Install", exact=True).click()
+    section(page, "installed")
+    expect(card(page, "sd-webui-thing")).to_be_visible()
+    return card(page, "sd-webui-thing")
+
+
+def agree(page: Page) -> None:
+    page.locator(".easel-ask [data-answer=yes]").click()
+
+
+def test_an_extension_comes_is_updated_and_goes_back_to_an_older_commit(
+    page: Page, extensions: ExtensionServer
+) -> None:
+    thing = install(page, extensions)
+    first = extensions.source.git("rev-parse", "HEAD")
+    expect(thing).to_contain_text(f"main · {first[:8]}")
+    expect(thing).to_contain_text("after restart")
+    second = extensions.source.commit("works better", {"scripts/one.py": "ONE = 2\n"})
+    page.locator("#easel_extensions_check").click()
+    expect(thing).to_contain_text("1 new commit")
+    thing.locator("summary", has_text="Details").click()
+    expect(thing).to_contain_text("works better")
+    thing.locator("[data-action=update]").click()
+    expect(thing).to_contain_text(second[:8])
+    thing.locator("[data-action=history]").click()
+    page.locator(".easel-extension-commits li", has_text=first[:8]).get_by_role("button").click()
+    expect(thing).to_contain_text(f"main · {first[:8]}")
+    thing.locator("[data-action=log]").click()
+    expect(page.locator(".easel-extension-log pre")).to_contain_text("HEAD is now at")
+    page.keyboard.press("Escape")
+
+
+def test_a_wrong_address_is_told_at_its_field(page: Page, watch: Watch) -> None:
+    watch.forgive("422")
+    section(page, "install")
+    page.locator("#install_url").fill("http://host/a/b")
+    page.get_by_role("button", name="Install", exact=True).click()
+    expect(page.locator("[data-field=url] .easel-error-text")).to_contain_text("allowed is an address such as https://")
+
+
+def test_a_zip_is_installed_and_removed_to_the_trash_and_put_back(page: Page, tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "zipped.zip", "w") as archive:
+        archive.writestr("zipped-main/scripts/a.py", "A = 1")
+    section(page, "install")
+    page.locator("#install_file").set_input_files(tmp_path / "zipped.zip")
+    page.get_by_role("button", name="Install zip").click()
+    section(page, "installed")
+    zipped = card(page, "zipped")
+    zipped.locator("summary", has_text="Details").click()
+    zipped.locator("[data-action=remove]").click()
+    agree(page)
+    expect(zipped).to_have_count(0)
+    page.locator(".easel-extension-trash [data-action=put-back]").click()
+    expect(zipped).to_be_visible()
+
+
+def test_a_broken_extension_shows_its_trace_and_can_be_switched_off(page: Page) -> None:
+    broken = card(page, "broken")
+    expect(broken).to_contain_text("1 error")
+    broken.locator("summary", has_text="Details").click()
+    error = broken.locator(".easel-extension-error")
+    expect(error).to_contain_text("import RuntimeError: it is broken")
+    error.locator("summary").click()
+    expect(error.locator("pre")).to_contain_text("in load")
+    broken.get_by_role("switch").uncheck()
+    expect(broken).to_contain_text("It is switched off.")
+    expect(page.locator(".easel-extension-banner")).to_contain_text("broken: the change acts after a restart")
+    page.reload()
+    page.locator("#tabs button[role=tab][data-tab-id=extensions]").click()
+    expect(card(page, "broken").get_by_role("switch")).not_to_be_checked()
+
+
+def test_a_list_is_loaded_from_a_file_searched_and_installed_from(
+    page: Page, extensions: ExtensionServer, tmp_path: Path
+) -> None:
+    entries = [
+        {"name": "Thing", "url": extensions.source.address, "description": "does things", "tags": ["tab"], "stars": 5},
+        {"name": "Shop", "url": "https://host/a/shop", "description": "sells things", "tags": ["ads"]},
+        {"name": "Other", "url": "https://host/a/other", "description": "<b>else</b>", "tags": ["tab"], "stars": 9},
+    ]
+    (tmp_path / "index.json").write_text(json.dumps({"tags": {"tab": "adds a tab"}, "extensions": entries}))
+    section(page, "available")
+    page.locator("#available_file").set_input_files(tmp_path / "index.json")
+    cards = page.locator("[data-available]")
+    expect(cards).to_have_count(2)
+    expect(cards.last).to_contain_text("<b>else</b>")
+    page.get_by_label("ads", exact=True).uncheck()
+    expect(cards).to_have_count(3)
+    page.locator("#available_order").select_option("stars")
+    expect(cards.first).to_contain_text("Other")
+    page.locator("#available_search").fill("does")
+    expect(cards).to_have_count(1)
+    cards.get_by_role("button", name="Install").click()
+    section(page, "installed")
+    expect(card(page, "sd-webui-thing")).to_be_visible()
+    section(page, "available")
+    # Those that are installed are hidden by their tag.
+    expect(cards).to_have_count(0)
+
+
+def test_a_backup_brings_the_switches_back(page: Page) -> None:
+    section(page, "backups")
+    page.locator("#backup_name").fill("Before")
+    page.locator("#backup_save").click()
+    expect(page.locator("[data-backup]")).to_contain_text("broken")
+    section(page, "installed")
+    card(page, "broken").get_by_role("switch").uncheck()
+    expect(card(page, "broken")).to_contain_text("It is switched off.")
+    section(page, "backups")
+    page.locator("[data-backup] [data-action=restore]").click()
+    agree(page)
+    section(page, "installed")
+    expect(card(page, "broken").get_by_role("switch")).to_be_checked()
+
+
+@pytest.mark.parametrize("name", ["installed", "available", "install", "backups"])
+def test_nothing_reaches_beyond_a_phone_s_screen(
+    new_context: NewContext, extensions: ExtensionServer, name: str
+) -> None:
+    page = opened(new_context(width=390, height=844), extensions)
+    card(page, "broken").locator("summary", has_text="Details").click()
+    card(page, "broken").locator(".easel-extension-error summary").click()
+    section(page, name)
+    expect(page.locator(f"#easel_extensions_{name}_tab")).to_have_attribute("aria-selected", "true")
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+def test_who_is_no_admin_does_not_see_the_tab(tmp_path: Path, new_context: NewContext, watch: Watch) -> None:
+    # What the sign-in page asks for besides itself.
+    watch.forgive("401")
+    with running(served(tmp_path, USERS)) as server:
+        for user, password, seen in (("ben", "secret-b", False), ("anna", "secret-a", True)):
+            page = new_context().new_page()
+            page.goto(server.url)
+            page.locator("input[name=username]").fill(user)
+            page.locator("input[name=password]").fill(password)
+            page.locator("form button").click()
+            Easel(page, server.url).wait_ready()
+            tab = page.locator("#tabs button[role=tab][data-tab-id=extensions]")
+            expect(tab).to_be_visible(visible=seen)
+            # A page that outlives its server complains that its socket finds nobody.
+            page.close()

@@ -1,0 +1,114 @@
+"""A sample extension for A1111 in a real browser: what it shows, what its scripts find, and what Generate sends."""
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+from playwright.sync_api import Browser, BrowserContext, expect
+
+from tests.browser.driver import PATIENCE_MS, Easel, Server, running
+
+pytestmark = pytest.mark.browser
+SERVE = Path(__file__).parent / "serve_extensions.py"
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory, browser: Browser) -> Iterator[Server]:
+    with running(Server(tmp_path_factory.mktemp("extensions"), serve=SERVE)) as started:
+        yield started
+
+
+@pytest.fixture
+def easel(server: Server, new_context: Callable[..., BrowserContext]) -> Iterator[Easel]:
+    opened = Easel(new_context().new_page(), server.url).open()
+    opened.page.wait_for_selector("html[data-extensions=loaded]", timeout=PATIENCE_MS)
+    yield opened
+    server.settle()
+
+
+def sent(easel: Easel) -> dict[str, Any]:
+    """Generate, and return what the request holds for extensions."""
+    easel.prepare()
+    easel.generate()
+    easel.wait_running()
+    extras: dict[str, Any] = easel.last_request()["extras"]["a1111"]
+    return {"args": json.loads(extras["args"]), "script": extras["script"]}
+
+
+def test_scripts_find_the_page_that_they_know(easel: Easel) -> None:
+    found = easel.page.evaluate("window.sampleFound")
+    assert found["prompt"] is True
+    assert found["hidden"] == "hidden"
+    assert found["folded"] is True
+    assert found["tab"] >= 8
+    assert found["deep"] == "deep"
+    assert (found["current"], found["content"]) == ("txt2img", "tab_txt2img")
+    assert found["updates"] > 0
+
+
+def test_controls_travel_with_generate(easel: Easel) -> None:
+    page = easel.page
+    page.locator("#txt2img_panels_sample .label-wrap").click()
+    page.locator("#txt2img_sample_enabled input").check()
+    page.locator("#txt2img_sample_amount input[type=number]").fill("7")
+    args = sent(easel)["args"]
+    assert args[:4] == [0, True, 7, "hidden"]
+    assert args[4] is None
+    assert args[5]["$easel"] == "object"
+    assert args[6:] == [False, 5, 1]
+
+
+def test_a_picture_travels_as_its_hash(easel: Easel, tmp_path: Path) -> None:
+    Image.new("RGB", (16, 8), "red").save(tmp_path / "red.png")
+    easel.page.locator("#txt2img_panels_sample .label-wrap").click()
+    easel.page.locator("#txt2img_sample_picture input[type=file]").set_input_files(tmp_path / "red.png")
+    expect(easel.page.locator("#txt2img_sample_picture img")).to_be_visible()
+    picture = sent(easel)["args"][4]
+    assert picture["$easel"] == "picture"
+    assert len(picture["hash"]) == 64
+
+
+def test_a_chosen_script_shows_its_controls_and_is_sent(easel: Easel) -> None:
+    page = easel.page
+    expect(page.locator("#txt2img_sample_kind")).to_be_hidden()
+    page.locator("#txt2img_script_list input").click()
+    page.locator("[role=option][aria-label='Chosen sample']").click()
+    expect(page.locator("#txt2img_sample_kind")).to_be_visible()
+    assert sent(easel)["script"] == "Chosen sample"
+
+
+def test_old_events_run_their_script_and_function(easel: Easel) -> None:
+    page = easel.page
+    page.locator("#txt2img_panels_sample .label-wrap").click()
+    page.locator("#txt2img_sample_button").click()
+    expect(page.locator("#txt2img_sample_amount input[type=number]")).to_have_value("6")
+    assert page.evaluate("window.sampleFound.clicked") >= 1
+    assert page.locator("#txt2img_sample_button").get_attribute("title") == "Doubles the amount"
+
+
+def test_the_switch_of_an_accordion_is_its_value(easel: Easel) -> None:
+    page = easel.page
+    expect(page.locator("#txt2img_sample_inner input")).to_be_hidden()
+    page.locator("#txt2img_sample_switch .input-accordion-checkbox").check()
+    expect(page.locator("#txt2img_sample_inner input")).to_be_visible()
+    assert sent(easel)["args"][6] is True
+
+
+def test_a_tab_of_an_extension_works(easel: Easel) -> None:
+    page = easel.page
+    easel.tab("sample_tab")
+    page.locator("#sample_text textarea").fill("abc")
+    page.locator("#sample_reverse").click()
+    expect(page.locator("#sample_text textarea")).to_have_value("cba")
+    assert page.evaluate("get_uiCurrentTabContent().id") == "tab_sample_tab"
+    assert page.locator("#sample_box").first.evaluate("e => getComputedStyle(e).outlineColor") == "rgb(4, 5, 6)"
+
+
+def test_scripts_can_go_to_a_tab(easel: Easel) -> None:
+    easel.page.evaluate("switch_to_img2img_tab(2)")
+    assert easel.page.evaluate("get_uiCurrentTabContent().id") == "tab_img2img"
+    expect(easel.page.locator("#mode_img2img [data-mode=inpaint]")).to_have_attribute("aria-selected", "true")
+    assert easel.page.evaluate("window.sampleFound.tabs") >= 2

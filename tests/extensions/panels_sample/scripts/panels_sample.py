@@ -1,0 +1,67 @@
+"""A sample extension with what most have on the page: a folded section, a script, a tab, settings and events."""
+
+import gradio as gr
+
+from modules import script_callbacks, scripts, shared
+from modules.ui_components import FormRow, InputAccordion, ToolButton
+
+SEEN = []
+
+
+class Always(scripts.Script):
+    def title(self):
+        return "Panels sample"
+
+    def show(self, is_img2img):
+        return scripts.AlwaysVisible
+
+    def ui(self, is_img2img):
+        tab = "img2img" if is_img2img else "txt2img"
+        with gr.Accordion("Panels sample", open=False, elem_id=f"{tab}_panels_sample"):
+            with FormRow():
+                enabled = gr.Checkbox(label="Sample enabled", value=False, elem_id=f"{tab}_sample_enabled")
+                amount = gr.Slider(minimum=0, maximum=10, step=1, label="Sample amount", value=3, elem_id=f"{tab}_sample_amount")
+            secret = gr.Textbox(value="hidden", visible=False, elem_id=f"{tab}_sample_secret")
+            picture = gr.Image(source="upload", type="pil", elem_id=f"{tab}_sample_picture")
+            state = gr.State({1, 2})
+            button = ToolButton("🔄", elem_id=f"{tab}_sample_button", tooltip="Doubles the amount")
+        with InputAccordion(False, label="Switched sample", elem_id=f"{tab}_sample_switch") as switched:
+            inner = gr.Number(label="Inner", value=5, elem_id=f"{tab}_sample_inner")
+        button.click(fn=lambda value: gr.Slider.update(value=value * 2), inputs=[amount], outputs=[amount], _js="sampleClicked")
+        return [enabled, amount, secret, picture, state, switched, inner]
+
+    def after_component(self, component, **kwargs):
+        SEEN.append(kwargs.get("elem_id"))
+
+
+class Chosen(scripts.Script):
+    def title(self):
+        return "Chosen sample"
+
+    def ui(self, is_img2img):
+        kind = gr.Dropdown(["first", "second"], value="second", type="index", label="Sample kind",
+                           elem_id=f"{'img2img' if is_img2img else 'txt2img'}_sample_kind")
+        return [kind]
+
+
+def on_ui_tabs():
+    with gr.Blocks(analytics_enabled=False, css=".sample-css {color: rgb(1, 2, 3)}") as tab:
+        with gr.Tabs():
+            with gr.TabItem("One"):
+                text = gr.Textbox(label="Text", elem_id="sample_text")
+                with gr.Box(elem_id="sample_box"):
+                    button = gr.Button("Reverse", elem_id="sample_reverse")
+            with gr.TabItem("Two"):
+                gr.HTML("<b>deep</b>", elem_id="sample_deep")
+        button.click(lambda value: value[::-1], inputs=[text], outputs=[text], show_progress=False)
+    return [(tab, "Sample tab", "sample_tab")]
+
+
+def on_ui_settings():
+    section = ("sample", "Panels sample")
+    shared.opts.add_option("panels_sample_option", shared.OptionInfo(7, "Sample option", gr.Slider,
+                           {"minimum": 0, "maximum": 10, "step": 1}, section=section))
+
+
+script_callbacks.on_ui_tabs(on_ui_tabs)
+script_callbacks.on_ui_settings(on_ui_settings)

@@ -1,0 +1,143 @@
+"""requirements.txt and install.py of extensions run, and never change what Easel stands on."""
+
+import importlib.metadata
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from modules.core.errors import ExtensionFailed
+from modules.plugins import packages
+from modules.plugins.packages import core_versions, refusal_of
+from tests.plugins.conftest import House, open_house
+
+CORE = "filelock"
+WHEEL = "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+HERE = importlib.metadata.version(CORE)
+
+
+@pytest.fixture
+def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> House:
+    """A house whose core is one small package; pip finds packages in the folder wheels only, and installs nowhere."""
+    root = tmp_path / "root"
+    root.mkdir()
+    (root / "requirements.txt").write_text(f"{CORE}=={HERE}  # the core\n")
+    (tmp_path / "wheels").mkdir()
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path / "wheels"))
+    monkeypatch.setenv("PIP_TARGET", str(tmp_path / "target"))
+    return open_house(tmp_path, root)
+
+
+def wheel(folder: Path, name: str, version: str, requires: str = "") -> None:
+    info = f"{name}-{version}.dist-info"
+    needs = f"Requires-Dist: {requires}\n" if requires else ""
+    with zipfile.ZipFile(folder / f"{name}-{version}-py3-none-any.whl", "w") as opened:
+        opened.writestr(f"{name}.py", f"VERSION = '{version}'\n")
+        opened.writestr(f"{info}/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n{needs}")
+        opened.writestr(f"{info}/WHEEL", WHEEL)
+        opened.writestr(f"{info}/RECORD", "")
+
+
+def add(house: House, **files: str) -> Path:
+    place = house.installed.folder / "thing"
+    place.mkdir(parents=True)
+    for name, text in files.items():
+        (place / name.replace("_dot_", ".")).write_text(text)
+    return place
+
+
+def set_up(house: House) -> str:
+    return house.carry_out(house.installer.order_set_up("thing"))
+
+
+def test_requirements_are_installed(house: House) -> None:
+    wheel(house.folder / "wheels", "easelneeds", "1.0")
+    add(house, requirements_dot_txt="easelneeds\n")
+    assert set_up(house) == "It was set up again."
+    assert (house.folder / "target" / "easelneeds.py").is_file()
+    assert "Successfully installed easelneeds-1.0" in house.installer.log("thing")
+
+
+@pytest.mark.parametrize("asked", [f"{CORE}==0.1", "easelneeds"])
+def test_what_would_change_a_core_package_is_refused_and_keeps_the_extension_off(house: House, asked: str) -> None:
+    wheel(house.folder / "wheels", CORE, "0.1")
+    wheel(house.folder / "wheels", CORE, HERE)
+    wheel(house.folder / "wheels", "easelneeds", "1.0", f"{CORE}==0.1")
+    add(house, requirements_dot_txt=f"{asked}\n", install_dot_py="raise SystemExit('not to be run')")
+    with pytest.raises(ExtensionFailed, match=rf"thing is installed but off\. It wants .*{CORE}==0\.1"):
+        set_up(house)
+    extension = house.get("thing")
+    assert not extension.enabled
+    assert f"Easel needs {CORE}=={HERE}" in extension.off_because
+    (failure,) = house.reports.of("thing").failures
+    assert failure.part == "install"
+    assert "ERROR" in failure.trace
+    assert not (house.folder / "target").exists()
+
+
+def test_install_py_runs_at_easels_root_and_its_pip_is_held_to_the_same_versions(house: House) -> None:
+    wheel(house.folder / "wheels", CORE, "0.1")
+    wheel(house.folder / "wheels", CORE, HERE)
+    script = (
+        "import os, subprocess, sys\nprint('in', os.getcwd(), 'for', __file__, os.environ['GIT_TERMINAL_PROMPT'])\n"
+        f"subprocess.run([sys.executable, '-m', 'pip', 'install', '{CORE}==0.1'])\n"
+    )
+    place = add(house, install_dot_py=script)
+    with pytest.raises(ExtensionFailed, match="installed but off"):
+        set_up(house)
+    assert f"in {house.folder / 'root'} for {place / 'install.py'} 0" in house.installer.log("thing")
+
+
+def test_an_install_py_that_fails_is_told_and_does_not_keep_the_extension_off(house: House) -> None:
+    add(house, install_dot_py="raise SystemExit('no weights to be had')")
+    with pytest.raises(ExtensionFailed, match=r"its install.py failed: no weights"):
+        set_up(house)
+    assert house.get("thing").enabled
+    assert house.reports.of("thing").failed("install")
+
+
+def test_a_core_package_that_was_changed_all_the_same_is_put_back(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wheel(house.folder / "wheels", CORE, HERE)
+    monkeypatch.setattr(packages, "installed_version", lambda name: "0.1")
+    add(house, install_dot_py="")
+    with pytest.raises(ExtensionFailed, match=rf"{CORE} {HERE} to 0\.1\. They were put back"):
+        set_up(house)
+    assert (house.folder / "target" / f"{CORE}-{HERE}.dist-info").is_dir()
+    assert not house.get("thing").enabled
+
+
+def test_what_was_put_into_the_folder_by_hand_is_set_up_once(house: House) -> None:
+    add(house, install_dot_py="open('ran', 'a').write('x')")
+    for _ in range(2):
+        house.installer.set_up_new(house.installed.enabled())
+    assert (house.folder / "root" / "ran").read_text() == "x"
+    (house.installed.folder / "thing" / "install.py").write_text("open('ran', 'a').write('y')")
+    house.installer.set_up_new(house.installed.enabled())
+    assert (house.folder / "root" / "ran").read_text() == "xy"
+
+
+def test_an_extension_without_either_file_has_nothing_to_set_up(house: House) -> None:
+    add(house)
+    assert set_up(house) == "It has nothing to set up."
+
+
+def test_the_core_is_what_is_named_and_all_that_it_needs() -> None:
+    found = core_versions(Path(__file__).parents[2] / "requirements.txt")
+    assert found["torch"] == importlib.metadata.version("torch")
+    assert {"starlette", "pydantic-core", "huggingface-hub", "anyio"} <= found.keys()
+    assert "pytest" not in found
+    assert core_versions(Path("/none")) == {}
+
+
+def test_a_refusal_names_who_wants_what() -> None:
+    said = [
+        "ERROR: Cannot install a==1 because these package versions have conflicting dependencies.",
+        "The conflict is caused by:",
+        "    a 1 depends on torch==1.13",
+        "    The user requested (constraint) torch==2.13.0",
+    ]
+    assert refusal_of(said) == "It wants a 1, which needs torch==1.13, but Easel needs torch==2.13.0."
+    assert refusal_of(["ERROR: no matching distribution"]) is None
