@@ -5,6 +5,7 @@ Nothing else of the adapter is known here, and nothing of it is loaded before so
 """
 
 import importlib
+import importlib.abc
 import importlib.machinery
 import importlib.util
 import sys
@@ -31,7 +32,7 @@ class _AdapterFinder(importlib.machinery.PathFinder):
         return importlib.machinery.ModuleSpec(fullname, _Loader(adapted), is_package=True)
 
 
-class _Loader:
+class _Loader(importlib.abc.Loader):
     """Loads a module by another name: the object is the same, and is loaded once."""
 
     def __init__(self, name: str) -> None:
