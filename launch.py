@@ -461,6 +461,20 @@ def wrong_packages(requirements: str, installed: Mapping[str, str]) -> list[str]
     return wrong
 
 
+def __getattr__(name: str) -> object:
+    """Return what install.py of A1111's extensions calls here, such as `launch.run_pip` and `launch.is_installed`."""
+    if name.startswith("__"):
+        raise AttributeError(name)
+    import importlib
+
+    if str(ROOT) not in sys.path:
+        sys.path.insert(0, str(ROOT))
+    try:
+        return getattr(importlib.import_module("modules.a1111.launch_utils"), name)
+    except ImportError:
+        raise AttributeError(f"module 'launch' has no attribute {name!r}") from None
+
+
 def run_from_command_line() -> NoReturn:
     """Run `main` on this process's own arguments."""
     sys.exit(main(sys.argv[1:]))

@@ -7,12 +7,12 @@ import logging
 import os
 import signal
 import socket
-import subprocess
 import sys
 import threading
 import time
 import webbrowser
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -44,9 +44,11 @@ from modules.library.merging.recipe import MERGE, MergePlaces, discard_merge
 from modules.library.model_kinds import CHECKPOINT, model_folders
 from modules.library.shelves import ModelLibrary
 from modules.plugins.installer import EXTENSION_TASK
+from modules.plugins.discovery import Extension
 from modules.plugins.service import open_extensions
 from modules.prompts.styles import StyleBook
 from modules.settings.store import SettingsStore
+from modules.web.restart import RESTARTED, start_anew
 from modules.web.server import create_app
 from modules.web.services import BackgroundServices, WebServices
 from modules.web.share import ShareFailed, open_tunnel
@@ -57,8 +59,6 @@ PORTS_TRIED = 100
 DOWNLOADS_AT_ONCE = 2
 TOKENS_FILE = "hub-tokens.json"
 HASHING = "hashing"
-RESTARTED = "EASEL_RESTARTED"
-"""Set in the environment of a server that was started anew from the page, which is open already."""
 QUIET_SECONDS = 1.0
 """So long after the last request the page counts as loaded; only then may importing torch take the processor."""
 NOBODY_SECONDS = 3.0
@@ -172,7 +172,7 @@ def build(config: AppConfig, engine_factory: EngineFactory | None = None) -> App
         styles = StyleBook(config.styles_files)
         hooks = HookRegistry(builtin_plugins(styles, lambda: float(settings.get("img_max_size_mp"))))
         extensions = open_extensions(config, settings, state, hooks)
-        extensions.start()
+        enabled = extensions.start()
         _choose_checkpoint(config.checkpoint, settings, files.checkpoints)
         jobs = open_queue(
             outputs,
@@ -201,7 +201,7 @@ def build(config: AppConfig, engine_factory: EngineFactory | None = None) -> App
             plugins=hooks.plugins,
         )
         join_tasks(services)
-        return Application(config, services, lock)
+        return Application(config, with_adapter(services, hooks, enabled), lock)
     except BaseException:
         lock.release()
         raise
@@ -222,26 +222,13 @@ def serve(config: AppConfig) -> int:
     code = _run_until_stopped(application)
     stopped = application.close()
     if application.services.restarter.asked:
-        start_anew()
+        start_anew(config)
     if not stopped:
         # Python would wait for, or stumble over, native code that still runs; nothing is left to be written.
         logging.shutdown()
         sys.stdout.flush()
         os._exit(code)
     return code
-
-
-def start_anew() -> None:
-    """Become a new server with the same command line. Raises OSError when that cannot be started."""
-    logger.info("Starting anew …")
-    logging.shutdown()
-    sys.stdout.flush()
-    os.environ[RESTARTED] = "1"
-    command = [sys.executable, *sys.orig_argv[1:]]
-    if sys.platform == "win32":
-        # Windows cannot become another program: this one waits for it, so that the console stays with it.
-        os._exit(subprocess.call(command))
-    os.execv(command[0], command)
 
 
 def open_listener(host: str, port: int | None) -> socket.socket:
@@ -294,6 +281,16 @@ def open_background(config: AppConfig, files: ModelFiles, state: Path) -> Backgr
     downloader = Downloader(WebClient(tokens.for_origin), folders, done=keep_hash)
     merges = MergePlaces(files.checkpoints, files.vaes, folders[CHECKPOINT])
     return BackgroundServices(TaskBoard(state / TASKS_FILE), downloader, tokens, merges)
+
+
+def with_adapter(services: WebServices, hooks: HookRegistry, enabled: Sequence[Extension]) -> WebServices:
+    """Return the services with what extensions for A1111 add to the page; nothing is imported where there is none."""
+    if not any(extension.uses_a1111 for extension in enabled):
+        return services
+    adapter = importlib.import_module("modules.a1111._adapter")
+    own = services.extensions
+    connection = adapter.Connection(hooks, own.reports, tuple(enabled), own.safety, tuple(sys.argv[1:]))
+    return replace(services, panels=adapter.start(services, connection))
 
 
 def join_tasks(services: WebServices) -> None:
@@ -376,10 +373,6 @@ class _Server(uvicorn.Server):
         super().__init__(config)
         self._on_listening = on_listening
 
-    def stop(self) -> None:
-        """End in good order, as at Ctrl+C; may be called from any thread."""
-        self.should_exit = True
-
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Begin to listen, then tell."""
         await super().startup(sockets)
@@ -428,7 +421,8 @@ def _run_server(application: Application, listener: socket.socket) -> None:
     )
     with listener:
         server = _Server(settings, listening)
-        application.services.restarter.fulfil_by(server.stop)
+        # As Ctrl+C does it.
+        application.services.restarter.fulfil_by(lambda: setattr(server, "should_exit", True))
         server.run(sockets=[listener])
 
 

@@ -32,6 +32,8 @@ STYLES_FILE = "styles.csv"
 WILDCARDS = "*?["
 GENERATED_USER = "easel"
 GENERATED_PASSWORD_BYTES = 12
+KEPT_PASSWORD = "EASEL_KEPT_PASSWORD"
+"""Environment variable by which a server that starts itself anew keeps the password that it had made up."""
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
 EPILOG = """commands (in place of flags):
@@ -136,7 +138,8 @@ def parse_arguments(argv: Sequence[str], environment: Mapping[str, str] | None =
     host = flags.server_name or (EVERY_INTERFACE if flags.listen else LOOPBACK_HOST)
     reachable = flags.share or not is_loopback(host)
     credentials = _read_credentials(parser, data_dir, flags)
-    password = secrets.token_urlsafe(GENERATED_PASSWORD_BYTES) if reachable and not credentials else None
+    made_up = environment.get(KEPT_PASSWORD) or secrets.token_urlsafe(GENERATED_PASSWORD_BYTES)
+    password = made_up if reachable and not credentials else None
     credentials = ((GENERATED_USER, password),) if password else credentials
     return AppConfig(
         data_dir=data_dir,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from modules.cli import LOG_LEVELS, AppConfig, build_parser, has_desktop, is_loopback, parse_arguments
+from modules.cli import KEPT_PASSWORD, LOG_LEVELS, AppConfig, build_parser, has_desktop, is_loopback, parse_arguments
 
 
 def parse(*arguments: str, **environment: str) -> AppConfig:
@@ -268,3 +268,25 @@ def test_an_admin_must_be_a_user(tmp_path: Path, more: list[str], capsys: pytest
     with pytest.raises(SystemExit):
         parse_arguments(["--data-dir", str(tmp_path), *more, "--admin", "ben"], {})
     assert "there is no user 'ben'" in capsys.readouterr().err
+
+
+def test_extensions_can_be_left_out_and_installed_from_elsewhere_only_by_flags(tmp_path: Path) -> None:
+    def parsed(*flags: str) -> AppConfig:
+        return parse_arguments(["--data-dir", str(tmp_path), *flags], {})
+
+    usual = parsed()
+    assert (usual.safe_mode, usual.disable_extensions, usual.extension_access, usual.installs) == (
+        False, "none", False, True,
+    )  # fmt: skip
+    assert parsed("--safe-mode").safe_mode
+    assert parsed("--disable-all-extensions").disable_extensions == "all"
+    assert parsed("--disable-extra-extensions").disable_extensions == "extra"
+    assert parsed("--enable-insecure-extension-access").extension_access
+    assert not parsed("--skip-install").installs
+
+
+def test_a_server_that_starts_itself_anew_keeps_the_password_that_it_made_up(tmp_path: Path) -> None:
+    config = parse_arguments(["--data-dir", str(tmp_path), "--listen"], {KEPT_PASSWORD: "as before"})
+    assert config.credentials == (("easel", "as before"),)
+    own = ["--data-dir", str(tmp_path), "--listen", "--gradio-auth", "anna:x"]
+    assert parse_arguments(own, {KEPT_PASSWORD: "as before"}).credentials == (("anna", "x"),)

@@ -1,27 +1,29 @@
-"""What app.py calls: the adapter connected, extensions loaded, and told when the server and models begin."""
+"""What app.py calls: the adapter connected, extensions loaded, and told of models that are in memory."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Mapping
 from typing import Any
 
-from modules.a1111 import _loader, script_callbacks, shared, shared_options
-from modules.a1111._bridge import PLUGIN, ScriptsPlugin, plain_arguments
+from modules.a1111 import _gradio3, _loader, script_callbacks, shared, shared_options
+from modules.a1111._bridge import PLUGIN, ScriptsPlugin
 from modules.a1111._host import HOST, Connection, Services, connect
+from modules.a1111._panels import AdapterPanels
+from modules.a1111._values import decode
 from modules.a1111.options import told
 from modules.cli import REPO_ROOT
-from modules.core.events import ModelReady
 
-Decode = Callable[[str, Callable[[str], Any]], list[Any]]
+__all__ = ["AdapterPanels", "Connection", "start", "stop"]
 
 
-def start(services: Services, connection: Connection, decode: Decode = plain_arguments) -> None:
-    """Connect the adapter and load every extension that is enabled; errors of each go into the reports.
+def start(services: Services, connection: Connection) -> AdapterPanels:
+    """Connect the adapter, load every extension that is enabled, and return what they add to the page.
 
-    Called by app.py before the page is built. `decode` makes scripts' arguments of what the page sent.
+    Called by app.py before the page is built. Errors of an extension go into the reports, and no further.
     """
     connect(services, connection)
+    _gradio3.install(connection.reports.shim)
     if str(REPO_ROOT) not in sys.path:
         sys.path.insert(0, str(REPO_ROOT))
     _loader.preload_extensions()
@@ -30,22 +32,14 @@ def start(services: Services, connection: Connection, decode: Decode = plain_arg
     services.settings.subscribe(lambda changes: told(shared_options.options(), changes))
     connection.hooks.remove(PLUGIN)
     connection.hooks.add(ScriptsPlugin(decode))
-    services.jobs.subscribe(_told_of_models(), watches=False)
+    services.jobs.subscribe(_hear, watches=False)
+    return AdapterPanels()
 
 
-def begin(demo: Any, app: Any) -> None:
-    """Tell extensions that the server begins; `demo`: Gradio's page, `app`: the FastAPI one, not started yet."""
-    script_callbacks.app_started_callback(demo, app)
-
-
-def _told_of_models() -> Callable[[Any], None]:
-    """Return what tells extensions of a checkpoint that was loaded."""
-
-    def hear(message: Any) -> None:
-        if isinstance(message, ModelReady) or (isinstance(message, dict) and message.get("type") == "model_ready"):
-            script_callbacks.model_loaded_callback(shared.sd_model)
-
-    return hear
+def _hear(message: Mapping[str, Any]) -> None:
+    """Tell extensions of a checkpoint that was loaded."""
+    if message.get("type") == "model" and message.get("state") == "ready":
+        script_callbacks.model_loaded_callback(shared.sd_model)
 
 
 def stop() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Callable
 from types import MappingProxyType
@@ -38,18 +37,12 @@ DESCRIPTION = PluginDescription(
 )  # fmt: skip
 
 
-def plain_arguments(text: str, load: Callable[[str], Any]) -> list[Any]:
-    """Return arguments from their JSON text."""
-    values = json.loads(text)
-    return values if isinstance(values, list) else []
-
-
 class ScriptsPlugin:
     """Takes part in every run; registered once, behind all others, so that it is the innermost wrapper."""
 
     description = DESCRIPTION
 
-    def __init__(self, decode: Callable[[str, Callable[[str], Any]], list[Any]] = plain_arguments) -> None:
+    def __init__(self, decode: Callable[[str, Callable[[str], Any]], list[Any]]) -> None:
         """`decode` makes arguments of what the page sent."""
         self._decode = decode
 

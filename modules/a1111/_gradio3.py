@@ -52,7 +52,7 @@ def shim() -> Gradio3:
 
 
 def install(count: Count) -> None:
-    """Let extensions' code run, from now on, and tell `count` what is done for it; a second time only changes `count`."""
+    """Let extensions' code run, from now on, and tell `count` what is done for it; again: only change `count`."""
     shim().install(count)
 
 

@@ -33,14 +33,16 @@ class KnownModules:
         name = fullname.removeprefix(PREFIX)
         if name == fullname or name.startswith("_"):
             return None
-        spec = importlib.machinery.PathFinder.find_spec(fullname, path)
+        folder = _FOLDER.joinpath(*name.split(".")[:-1])
+        spec = importlib.machinery.PathFinder.find_spec(fullname, [str(folder)])
         if spec is None and not _is_module(name):
             return None
         real = spec.loader if spec is not None else None
         made = importlib.machinery.ModuleSpec(fullname, _Completing(name, real), is_package=True)
         if spec is not None:
             made.origin, made.has_location = spec.origin, True
-            made.submodule_search_locations = spec.submodule_search_locations or []
+        # Without folders of their own, packages leave their modules to this finder, under both of their names.
+        made.submodule_search_locations = []
         return made
 
 

@@ -17,6 +17,7 @@ from modules.a1111 import script_callbacks, scripts, shared
 from modules.a1111._gradio3 import shim
 from modules.a1111._host import HOST, extension_of
 from modules.a1111._observing import observed, outside_blocks, same_place
+from modules.a1111._stand_ins import ALIASES, build_stand_ins
 from modules.a1111._values import encode
 from modules.a1111._working import working_for
 from modules.web.panels import ForeignScript, ForeignTab, PageFiles
@@ -53,14 +54,18 @@ class AdapterPanels:
         scripts.scripts_current = runner
         runner.initialize_scripts(tab == IMG2IMG)
         runner.prepare_ui()
+        runner.titles = _titles(runner)
+        runner.title_map = dict(zip(map(str.lower, runner.titles), runner.selectable_scripts, strict=True))
         self._scripts[tab] = self._selectable(tab, runner)
         try:
             yield
+            runner.has_controls = True
         finally:
             scripts.scripts_current = None
 
     def build_sections(self, tab: str) -> None:
         """Make the controls of the scripts that always run."""
+        build_stand_ins(tab)
         runner = _runner(tab)
         for script in runner.alwayson_scripts:
             _build_script(runner, script)
@@ -84,7 +89,9 @@ class AdapterPanels:
         """Return the tabs that extensions have built, outside of the page that is being built."""
         with outside_blocks():
             made = list(script_callbacks.ui_tabs_callback())
-        return [ForeignTab(self._unique(str(name)), str(title), partial(_render, blocks)) for blocks, title, name in made]
+        return [
+            ForeignTab(self._unique(str(name)), str(title), partial(_render, blocks)) for blocks, title, name in made
+        ]
 
     def started(self, page: Any, app: Any) -> None:
         """Tell extensions that the page was built, and give them the application for routes of their own."""
@@ -110,7 +117,7 @@ class AdapterPanels:
         """Return what the Script dropdown offers; our own scripts keep their titles to themselves."""
         own = {plugin.title for plugin in HOST.hooks.plugins.scripts(tab)}
         found = []
-        for place, (script, title) in enumerate(zip(runner.selectable_scripts, _titles(runner), strict=True)):
+        for place, (script, title) in enumerate(zip(runner.selectable_scripts, runner.titles, strict=True)):
             if title and title not in own:
                 found.append(ForeignScript(f"foreign_{place}", title, partial(_build_script, runner, script)))
         return found
@@ -166,13 +173,21 @@ def _address(name: str, folder: Path, path: Path) -> str:
     return f"/file={place}?{path.stat().st_mtime_ns // 1_000_000}"
 
 
+def _renamed(kwargs: dict[str, Any]) -> dict[str, Any]:
+    """Return what a component is made with, its id as A1111 has it."""
+    element = kwargs.get("elem_id")
+    return {**kwargs, "elem_id": ALIASES[element]} if element in ALIASES else kwargs
+
+
 def _before_component(component: Any, **kwargs: Any) -> None:
+    kwargs = _renamed(kwargs)
     script_callbacks.before_component_callback(component, **kwargs)
     if scripts.scripts_current is not None:
         scripts.scripts_current.before_component(component, **kwargs)
 
 
 def _after_component(component: Any, **kwargs: Any) -> None:
+    kwargs = _renamed(kwargs)
     script_callbacks.after_component_callback(component, **kwargs)
     if scripts.scripts_current is not None:
         scripts.scripts_current.after_component(component, **kwargs)

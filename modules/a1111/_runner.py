@@ -111,8 +111,7 @@ class ScriptRunner:
     def default_arguments(self) -> list[Any]:
         """Return the value of every control as it stands on a fresh page."""
         self.ensure_controls()
-        values = [getattr(control, "value", None) for control in self.inputs]
-        return [0, *values[1:]]
+        return [0, *(_initial(control) for control in self.inputs[1:])]
 
     def script(self, title: str) -> Script | None:
         """Return a script by its title in any case."""
@@ -258,3 +257,16 @@ class ScriptRunner:
                 changed[(script.args_from or 0) + place] = value
                 return type(args)(changed) if isinstance(args, (list, tuple)) else changed
         raise KeyError(f"{script_name} has no control {arg_elem_id}")
+
+
+def _initial(control: Any) -> Any:
+    """Return what a function gets of a control that nobody has touched: of some its choice's number."""
+    value = getattr(control, "value", None)
+    if callable(value):
+        value = value()
+    if getattr(control, "type", None) != "index":
+        return value
+    choices = [choice[-1] if isinstance(choice, (list, tuple)) else choice for choice in control.choices or ()]
+    if isinstance(value, (list, tuple)):
+        return [choices.index(each) for each in value if each in choices]
+    return choices.index(value) if value in choices else None

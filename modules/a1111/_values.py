@@ -1,4 +1,4 @@
-"""Values of extensions' controls as JSON and back: pictures by the hash under which they are kept, files by their paths.
+"""Values of extensions' controls as JSON and back: pictures by the hash under which they are kept, files by path.
 
 What JSON cannot hold, such as the objects in a `gr.State`, stays in this process and is named by a number that nobody
 can guess. Such a value is gone when the server ends, and a job that still waits for it then says so.

@@ -83,6 +83,10 @@ parser = PARSER
 def completed(flags: argparse.Namespace, data_dir: Path = REPO_ROOT, models_dir: Path | None = None) -> None:
     """Give parsed flags the folders that A1111 has defaults for, as texts."""
     models = models_dir or data_dir / "models"
+    mode = getattr(flags, "memory_mode", "normal")
+    flags.lowvram, flags.medvram = mode == "low", mode == "medium"
+    for name in ("no_half", "no_half_vae", "medvram_sdxl", "share", "listen"):
+        setattr(flags, name, bool(getattr(flags, name, False)))
     flags.data_dir, flags.models_dir = str(data_dir), str(models)
     flags.embeddings_dir = str(data_dir / "embeddings")
     flags.ui_settings_file = str(data_dir / "config.json")

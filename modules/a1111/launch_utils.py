@@ -17,7 +17,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from modules.a1111.cmd_args import parser
+from modules.a1111.cmd_args import completed, parser
 from modules.cli import REPO_ROOT
 from modules.core.version import VERSION
 
@@ -34,7 +34,9 @@ A1111_VERSION = "v1.10.1"
 def __getattr__(name: str) -> Any:
     """Return the command line as A1111's parser reads it."""
     if name == "args":
-        return parser.parse_known_args()[0]
+        flags = parser.parse_args()
+        completed(flags)
+        return flags
     raise AttributeError(name)
 
 

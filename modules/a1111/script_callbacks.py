@@ -120,7 +120,7 @@ def remove_callbacks_for_function(callback_func: Callable[..., Any]) -> None:
 
 def report_exception(c: ScriptCallback, job: str) -> None:
     """Log the exception that a callback raised."""
-    logger.error("Error executing callback %s for %s", job, c.script, exc_info=True)
+    logger.error("The callback %s of %s failed.", job, c.script)
 
 
 def has_any(*categories: str) -> bool:

@@ -11,7 +11,10 @@ from modules.a1111.cmd_args import completed, parser
 
 def _flags() -> argparse.Namespace:
     config = HOST.config
-    flags = parser.parse_args(list(HOST.arguments))
+    try:
+        flags = parser.parse_args(list(HOST.arguments))
+    except SystemExit:
+        flags = parser.parse_args([])
     completed(flags, config.data_dir, config.models_dir)
     flags.lowvram, flags.medvram = config.memory_mode == "low", config.memory_mode == "medium"
     flags.medvram_sdxl = config.medvram_sdxl

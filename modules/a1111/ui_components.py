@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import gradio as gr
@@ -132,7 +131,8 @@ class InputAccordionImpl(gr.Checkbox):  # type: ignore[misc]
         head = {**kwargs, "elem_id": f"{self.accordion_id}-checkbox", "visible": "hidden"}
         head.pop("open", None)
         super().__init__(value=bool(value), **head)
-        self.change(fn=None, js=ACCORDION_SCRIPT.format(element=self.accordion_id), inputs=[self], show_progress="hidden")
+        script = ACCORDION_SCRIPT.format(element=self.accordion_id)
+        self.change(fn=None, js=script, inputs=[self], show_progress="hidden")
         self.accordion = gr.Accordion(
             kwargs.get("label", "Accordion"), open=bool(value) or 0, elem_id=self.accordion_id,
             elem_classes=["input-accordion"], visible=kwargs.get("visible", True),
@@ -158,5 +158,3 @@ def InputAccordion(value: bool | None = None, **kwargs: Any) -> InputAccordionIm
     """Return an accordion whose head is a checkbox, the value of which is the component's."""
     return InputAccordionImpl(value=value, setup=True, **kwargs)
 
-
-Refresh = Callable[[], Any]

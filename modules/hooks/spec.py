@@ -65,8 +65,8 @@ class NetworkInput:
 
     To be changed: all but `sigma` and `call`. `latents`: (prompts, batch, channels, height/8, width/8), float32: the
     noisy latents once for every prompt, the negative prompt last where this call has one; in the scale in which the
-    noise has the standard deviation `sigma`: (batch,). `conditionals`: one for each part; `unconditional`: None where this
-    call goes without. `call`: how often the network was called in this pass before.
+    noise has the standard deviation `sigma`: (batch,). `conditionals`: one for each part; `unconditional`: None where
+    this call goes without. `call`: how often the network was called in this pass before.
     """
 
     latents: Tensor

@@ -162,9 +162,10 @@ class Installer:
     def history(self, name: str) -> list[Commit]:
         """Return the newest commits that an extension can go to, those of its remote too. Raises ExtensionFailed."""
         folder = self._checkout(name).path
-        commits = {each.commit: each for each in self._git.commits(folder, "HEAD")}
+        commits: dict[str, Commit] = {}
         with contextlib.suppress(ExtensionFailed):
-            commits |= {each.commit: each for each in self._git.commits(folder, self._git.target(folder))}
+            commits = {each.commit: each for each in self._git.commits(folder, self._git.target(folder))}
+        commits |= {each.commit: each for each in self._git.commits(folder, "HEAD")}
         return sorted(commits.values(), key=lambda commit: -commit.when)
 
     def log(self, name: str) -> str:

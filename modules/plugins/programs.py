@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from modules.cli import KEPT_PASSWORD
 from modules.core.errors import ExtensionFailed, TaskCancelled
 
 LONGEST_RUN = 3600.0
@@ -41,7 +42,7 @@ SILENT = Watch()
 
 def quiet_environment(protocols: Sequence[str], more: Mapping[str, str] | None = None) -> dict[str, str]:
     """Return the environment for programs: git asks nobody for a password, and uses these protocols only."""
-    kept = {name: value for name, value in os.environ.items() if name not in (*_PRIVATE, *_OFFLINE)}
+    kept = {name: value for name, value in os.environ.items() if name not in (*_PRIVATE, *_OFFLINE, KEPT_PASSWORD)}
     return {
         **kept,
         "GIT_TERMINAL_PROMPT": "0",

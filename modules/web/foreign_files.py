@@ -26,7 +26,7 @@ MIME_TYPES: Mapping[str, str] = {".js": "text/javascript", ".mjs": "text/javascr
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """What may be served: `outputs`, `cache` with Gradio's files, and extensions' folders by their addresses' beginning.
+    """What may be served: `outputs`, `cache` with Gradio's files, extensions' folders by their addresses' beginning.
 
     `root`: what paths that are not absolute are relative to.
     """

@@ -130,7 +130,8 @@ RADIOS: Mapping[str, Sequence[tuple[str, Value]]] = {
 """Labels and values of the fields whose choices are all on the form to be seen."""
 LABELS = {"mask_blur_x": "Mask blur"}
 """Where a field is called otherwise than its parameter."""
-PROMPT_LINES: Mapping[str, int] = {"prompt": 3, "negative_prompt": 2, "hr_prompt": 2, "hr_negative_prompt": 2}
+PROMPT_LINES: Mapping[str, int] = {"prompt": 3, "negative_prompt": 2, "hr_prompt": 2, "hr_negative_prompt": 2,
+                                   "prompt_txt": 7}  # fmt: skip
 MOST_PROMPT_LINES = 12
 PLACEHOLDERS = {
     "prompt": "What the picture shows. Ctrl+Enter generates, Esc interrupts, Alt+Enter skips.",

@@ -145,7 +145,7 @@ class _Exchange:
 
 
 class Guard:
-    """ASGI application that lets only good requests through to `app`; `foreign`: components of extensions' are there."""
+    """ASGI application that lets only good requests through to `app`. `foreign`: extensions add components."""
 
     def __init__(self, app: ASGIApp, hosts: HostNames, foreign: bool = False) -> None:
         self._app = app

@@ -41,8 +41,6 @@ STYLES = (
 Facts = Callable[[Scope], Mapping[str, object]]
 """Tells what the page has to know, which depends on who asks for it."""
 LATE_SCRIPTS = ("a1111", "library", "panels", "downloads", "merger", "extension", "canvas", "source", "batch")
-
-
 GLOBALS = ("a1111_globals.js", "a1111_events.js", "a1111_actions.js", "a1111_document.js")
 """What extensions' scripts call, in order; only there when there are extensions."""
 

@@ -1,7 +1,7 @@
 """What code from outside Easel adds to the page, as the page asks for it; without such code it is nothing at all.
 
-The adapter of A1111's API implements `Panels`. What it builds are components of Gradio, made in the layout that is being
-built when the page calls; their values travel with Generate and become part of the request.
+The adapter of A1111's API implements `Panels`. What it builds are components of Gradio, made in the layout that is
+being built when the page calls; their values travel with Generate and become part of the request.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ There it is {"args": a JSON list with a place for each control, "script": the ti
 
 @dataclass(frozen=True, slots=True)
 class ForeignScript:
-    """What the Script dropdown offers besides our own ones. `name`: unique among all scripts. `build` makes its controls."""
+    """What the Script dropdown offers besides ours. `name`: unique among all scripts. `build` makes its controls."""
 
     name: str
     title: str

@@ -2,8 +2,19 @@
 
 from __future__ import annotations
 
+import logging
+import os
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
+
+from modules.cli import KEPT_PASSWORD, AppConfig
+
+logger = logging.getLogger(__name__)
+
+RESTARTED = "EASEL_RESTARTED"
+"""Set in the environment of a server that was started anew from the page, which is open already."""
 
 
 class Restarter:
@@ -36,3 +47,18 @@ class Restarter:
             self._asked = True
         self._stop()
         return True
+
+
+def start_anew(config: AppConfig) -> None:
+    """Become a new server with the same command line. Raises OSError when that cannot be started."""
+    logger.info("Starting anew …")
+    logging.shutdown()
+    sys.stdout.flush()
+    os.environ[RESTARTED] = "1"
+    if config.generated_password is not None:
+        os.environ[KEPT_PASSWORD] = config.generated_password
+    command = [sys.executable, *sys.orig_argv[1:]]
+    if sys.platform == "win32":
+        # Windows cannot become another program: this one waits for it, so that the console stays with it.
+        os._exit(subprocess.call(command))
+    os.execv(command[0], command)

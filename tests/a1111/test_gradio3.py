@@ -259,7 +259,10 @@ def test_s25_dependencies_are_a_list(sample: Sample) -> None:
     assert event["trigger"] == "click"
 
 
-@pytest.mark.parametrize("keyword", ["queue=None", "api_name=False", "show_api=False", "status_tracker=None", "every=2"])
+GONE = ["queue=None", "api_name=False", "show_api=False", "status_tracker=None", "every=2"]
+
+
+@pytest.mark.parametrize("keyword", GONE)
 def test_s26_keywords_of_listeners_that_are_gone_do_no_harm(sample: Sample, keyword: str) -> None:
     names = sample.run(f"gr.Button('x').click(lambda: 1, [], [], {keyword})")
     assert only_event(names).fn() == 1

@@ -1,10 +1,12 @@
 """The Extensions tab as an admin uses it: installing, updating, rolling back, switching, errors, backups, trash."""
 
 import json
+import shutil
 import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.request import Request, urlopen
 
 import pytest
 from playwright.sync_api import BrowserContext, Locator, Page, expect
@@ -35,17 +37,30 @@ def served(folder: Path, credentials: str = "") -> ExtensionServer:
     return ExtensionServer(folder, credentials, serve=SERVE.with_name("serve_extensions.py"))
 
 
-@pytest.fixture
-def extensions(tmp_path: Path, browser: object) -> Iterator[ExtensionServer]:
-    with running(served(tmp_path)) as server:
+@pytest.fixture(scope="module")
+def server_of_all(tmp_path_factory: pytest.TempPathFactory, browser: object) -> Iterator[ExtensionServer]:
+    with running(served(tmp_path_factory.mktemp("extensions"))) as server:
         yield server
 
 
 @pytest.fixture
-def page(new_context: NewContext, extensions: ExtensionServer) -> Iterator[Page]:
-    opened_page = opened(new_context(), extensions)
-    yield opened_page
-    opened_page.close()
+def extensions(server_of_all: ExtensionServer) -> ExtensionServer:
+    """The server as it was in the beginning: one extension, which is broken and on."""
+    folder = server_of_all.folder
+    for place in (folder / "extensions").iterdir():
+        if place.name != "broken":
+            shutil.rmtree(place)
+    for place in (folder / "outputs" / ".easel" / "trash", folder / "config_states"):
+        shutil.rmtree(place, ignore_errors=True)
+    body = json.dumps({"on": {"broken": True}}).encode()
+    address = f"{server_of_all.url}/easel/extensions/switch"
+    urlopen(Request(address, body, {"content-type": "application/json"})).close()
+    return server_of_all
+
+
+@pytest.fixture
+def page(new_context: NewContext, extensions: ExtensionServer) -> Page:
+    return opened(new_context(), extensions)
 
 
 def opened(context: BrowserContext, server: Server) -> Page:
@@ -181,16 +196,14 @@ def test_a_backup_brings_the_switches_back(page: Page) -> None:
     expect(card(page, "broken").get_by_role("switch")).to_be_checked()
 
 
-@pytest.mark.parametrize("name", ["installed", "available", "install", "backups"])
-def test_nothing_reaches_beyond_a_phone_s_screen(
-    new_context: NewContext, extensions: ExtensionServer, name: str
-) -> None:
+def test_nothing_reaches_beyond_a_phone_s_screen(new_context: NewContext, extensions: ExtensionServer) -> None:
     page = opened(new_context(width=390, height=844), extensions)
     card(page, "broken").locator("summary", has_text="Details").click()
     card(page, "broken").locator(".easel-extension-error summary").click()
-    section(page, name)
-    expect(page.locator(f"#easel_extensions_{name}_tab")).to_have_attribute("aria-selected", "true")
-    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    for name in ("installed", "available", "install", "backups"):
+        section(page, name)
+        expect(page.locator(f"#easel_extensions_{name}_tab")).to_have_attribute("aria-selected", "true")
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), name
 
 
 def test_who_is_no_admin_does_not_see_the_tab(tmp_path: Path, new_context: NewContext, watch: Watch) -> None:

@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, BrowserContext, expect
 from tests.browser.driver import PATIENCE_MS, Easel, Server, running
 
 pytestmark = pytest.mark.browser
-SERVE = Path(__file__).parent / "serve_extensions.py"
+SERVE = Path(__file__).parent / "serve_foreign.py"
 
 
 @pytest.fixture(scope="module")

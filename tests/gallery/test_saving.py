@@ -177,3 +177,34 @@ def test_a_long_name_is_cut_so_that_it_can_be_written(tmp_path: Path) -> None:
     place = Place(str(tmp_path), "木" * 300)
     paths = [store(tmp_path).save(picture(), True, no_claim, place) for _ in range(2)]
     assert all(path.is_file() and path.name.startswith("木木") for path in paths)
+
+
+def grid(width: int = 8, height: int = 8, over_picture: bool = False) -> GeneratedImage:
+    return GeneratedImage(0, 7, Image.new("RGB", (width, height)), "a grid\nSteps: 1, Seed: 7, Size: 8x8", over_picture)
+
+
+def saved_grid(store: PictureStore, image: GeneratedImage, kept: bool = True, folder: str = "") -> Path:
+    return store.save(image, kept, lambda path, sha256: None, Place(folder, series="xyz_grid"))
+
+
+def test_grids_are_numbered_by_series_in_folders_of_their_own(tmp_path: Path) -> None:
+    store = PictureStore(tmp_path, today=lambda: date(2026, 1, 31))
+    paths = [saved_grid(store, grid()), saved_grid(store, grid()), saved_grid(store, grid(over_picture=True)),
+             saved_grid(store, grid(), kept=False), saved_grid(store, grid(), folder="mine")]  # fmt: skip
+    assert [path.relative_to(tmp_path).as_posix() for path in paths] == [
+        "txt2img-grids/2026-01-31/xyz_grid-0000-7.png", "txt2img-grids/2026-01-31/xyz_grid-0001-7.png",
+        "img2img-grids/2026-01-31/xyz_grid-0000-7.png", "unsaved/2026-01-31/xyz_grid-0000-7.png",
+        "mine/xyz_grid-0000-7.png",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(("file_format", "width", "ending"), [
+    ("jpg", 8, ".jpg"), ("webp", 8, ".webp"), ("png", 8, ".png"), ("jpg", 65_536, ".png"), ("webp", 16_384, ".png"),
+])  # fmt: skip
+def test_a_grid_has_the_format_of_the_option_unless_it_is_too_large_for_that(
+    file_format: str, width: int, ending: str, tmp_path: Path
+) -> None:
+    rules = SavingRules(grids=GridSaving(folder_per_day=False, file_format=file_format))
+    path = saved_grid(PictureStore(tmp_path, lambda: rules), grid(width, 1))
+    assert path.relative_to(tmp_path).as_posix() == f"txt2img-grids/xyz_grid-0000-7{ending}"
+    assert read_infotext(path.read_bytes()).text == grid().infotext

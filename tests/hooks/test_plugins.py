@@ -74,16 +74,24 @@ def test_arguments_by_position_skip_what_means_nothing_and_keep_the_defaults_of_
     assert SECTION.by_position([True, 0.1, 5])["mood"] == 5, "a number that is none of them is refused later"
 
 
+def test_an_argument_that_stands_twice_takes_the_later_value_and_a_list_becomes_a_text() -> None:
+    plot = OURS.script("x/y/z plot", "txt2img")
+    assert plot is not None
+    assert plot.by_position([4, "1-5", ["a, b", "c"]])["x_values"] == '"a, b",c'
+    for empty in ("", [], None):
+        assert plot.by_position([4, "1-5", empty]) == {"x_type": "Steps", "x_values": "1-5"}
+
+
 def test_scripts_and_sections_are_found_by_title_in_any_case_and_by_id() -> None:
     assert PLUGINS.script("ECHO, TWICE", "img2img") is PLUGINS.script("echo", "img2img") is SCRIPT
     assert PLUGINS.section("glow", "txt2img") is SECTION
     assert PLUGINS.script("glow", "img2img") is PLUGINS.section("echo", "img2img") is None
 
 
-def through_infotext(plugins: PluginList, extras: dict[str, dict[str, Value]]) -> object:
+def through_infotext(plugins: PluginList, extras: dict[str, dict[str, Value]], tab: str = "img2img") -> object:
     facts = RunFacts("Euler", "Automatic", 1, "m", None, "easel", extra=plugins.infotext_pairs(extras))
     pairs = parse_infotext(write_infotext(GenerationRequest(seed=1), facts)).pairs
-    return plugins.extras_of_pairs(pairs, "img2img")
+    return plugins.extras_of_pairs(pairs, tab)
 
 
 @given(amount=st.floats(0, 1), mood=st.sampled_from(["warm", "cold"]), times=st.integers(1, 9))
@@ -115,7 +123,7 @@ def test_every_parameter_of_our_own_plugins_has_help_an_api_place_and_comes_back
     plugin: PluginDescription,
 ) -> None:
     extras = OURS.checked({plugin.name: {}})
-    assert through_infotext(OURS, extras) == (extras, [])  # type: ignore[arg-type]
+    assert through_infotext(OURS, extras, plugin.tabs[-1]) == (extras, [])  # type: ignore[arg-type]
     names = {parameter.name for parameter in plugin.parameters}
     assert set(plugin.arguments or names) - {""} == names
     assert {*plugin.numbered, plugin.switch} <= names | {""}

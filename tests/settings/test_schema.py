@@ -59,3 +59,14 @@ def test_bad_values_are_refused_with_what_is_allowed(key: str, value: object, al
     assert raised.value.problem.field == key
     assert allowed in str(raised.value)
     assert OPTIONS[key].label in str(raised.value)
+
+
+def test_a_list_of_names_is_kept_once_each_and_in_its_order() -> None:
+    option = OPTIONS["disabled_extensions"]
+    assert option.parse(["b", "a", "b"]) == ("b", "a")
+
+
+@pytest.mark.parametrize("value", ["a", [1], [""], {"a": 1}, None, ["x"] * 1001])
+def test_what_is_no_list_of_names_is_refused(value: object) -> None:
+    with pytest.raises(OptionError, match="a list of at most 1000 names"):
+        OPTIONS["disabled_extensions"].parse(value)

@@ -2,6 +2,9 @@
 
 import io
 import json
+import signal
+import subprocess
+import sys
 import zipfile
 from collections.abc import Iterator
 from dataclasses import replace
@@ -219,3 +222,19 @@ def test_a_broken_extension_is_told_with_its_trace_and_the_server_serves(tmp_pat
         assert (error["part"], error["reason"]) == ("import", "RuntimeError: broken")
         assert "easel_plugin.py" in error["trace"]
         assert site.finish().images
+
+
+BUILD = "import sys; from pathlib import Path; from tests.web.site import *; build(site_config(Path(sys.argv[1])))"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
+def test_an_extension_that_kills_the_server_is_off_at_the_next_start(tmp_path: Path) -> None:
+    place = tmp_path / "extensions" / "killer"
+    place.mkdir(parents=True)
+    (place / "easel_plugin.py").write_text("import os, signal\nos.kill(os.getpid(), signal.SIGKILL)\n")
+    root = Path(__file__).parents[2]
+    code = subprocess.run([sys.executable, "-c", BUILD, str(tmp_path)], cwd=root, check=False).returncode
+    assert code == -signal.SIGKILL
+    with open_site(site_config(tmp_path)) as site, visitor(site) as page:
+        assert listed(page)["killer"]["kept_off"]
+        assert "The server died while its code was imported" in listed(page)["killer"]["off_because"]

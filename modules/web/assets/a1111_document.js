@@ -8,11 +8,12 @@ var a1111Selectors = [
   [/\.tab-nav/g, ".tab-container[role=tablist]"],
   [/label(\.[\w-]+)?\s*>\s*(textarea|input)/g, "label$1 $2"],
   [/\bul\.options\b/g, "ul.option-list"],
+  [/#script_list\b/g, "[id$=_script_list]"],
 ];
 
 /** @param {string} selector */
 function a1111Selector(selector) {
-  if (typeof selector !== "string" || !/tab-nav|label|ul\.options/.test(selector)) return selector;
+  if (typeof selector !== "string" || !/tab-nav|label|ul\.options|#script_list/.test(selector)) return selector;
   return a1111Selectors.reduce((changed, [pattern, text]) => changed.replace(pattern, text), selector);
 }
 

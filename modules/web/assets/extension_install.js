@@ -7,7 +7,7 @@ export class InstallForms {
   /** @param {import("./extension_list.js").Parts} parts */
   constructor(parts) {
     this.parts = parts;
-    this.url = textBox("install_url", { placeholder: "https://github.com/owner/name", inputmode: "url" });
+    this.url = textBox("install_url", { placeholder: "The address of its repository", inputmode: "url" });
     this.branch = textBox("install_branch", { placeholder: "The main branch" });
     this.name = textBox("install_name", { placeholder: "As the repository" });
     this.file = /** @type {HTMLInputElement} */ (h("input", { type: "file", id: "install_file", accept: ".zip,application/zip" }));

@@ -46,7 +46,14 @@ export class ExtensionsView {
       h("div", { class: "easel-extension-tabs", role: "tablist", "aria-label": "Extensions", onkeydown: (/** @type {KeyboardEvent} */ event) => this.#step(event) }, ...this.tabs),
       ...Object.values(this.panels), title, list.box);
     this.#open("installed");
-    document.addEventListener("easel:extensions-changed", () => this.load());
+    this.ended = endedTasks(tasks.live.tasks);
+    tasks.live.on("tasks", () => {
+      // A quick task may have ended before the page heard that it had begun.
+      const ended = endedTasks(tasks.live.tasks);
+      if (ended === this.ended) return;
+      this.ended = ended;
+      this.load();
+    });
   }
 
   /** @param {HTMLElement} root */
@@ -140,4 +147,9 @@ export class ExtensionsView {
 /** @param {string} kind @param {string} text @param {HTMLElement | null} [button] */
 function banner(kind, text, button = null) {
   return h("div", { class: "easel-extension-banner", "data-kind": kind, role: "status" }, h("p", {}, text), button);
+}
+
+/** Return what tells which tasks of extensions have ended. @param {import("./tasks.js").Task[]} tasks */
+function endedTasks(tasks) {
+  return tasks.filter((task) => task.kind === "extension" && ["finished", "failed", "cancelled"].includes(task.state)).map((task) => task.id + task.state).join();
 }

@@ -6,7 +6,7 @@
  * @returns {Record<string, any>}
  */
 export function pluginValues(fields, scripts, extras) {
-  const chosen = Object.keys(scripts).find((name) => name in extras);
+  const chosen = Object.keys(scripts).find((name) => name in extras || scripts[name] === extras.a1111?.script);
   /** @type {Record<string, any>} */
   const values = { script: chosen ? scripts[chosen] : "None" };
   for (const { name, default: usual, plugin } of fields) {

@@ -85,9 +85,9 @@ export class TaskView {
     if (before === undefined || !ACTIVE.includes(before)) return;
     if (task.state === "failed") this.messages.note(`${task.title}: ${task.error}`, "error");
     if (task.state !== "finished") return;
-    this.messages.note(`${task.title} is ready. ${task.result}`);
+    this.messages.note(task.kind === "extension" ? `${task.title}: ${task.result}` : `${task.title} is ready. ${task.result}`);
     this.checkpoints.sync();
-    document.dispatchEvent(new CustomEvent(task.kind === "extension" ? "easel:extensions-changed" : "easel:models-changed"));
+    if (task.kind !== "extension") document.dispatchEvent(new CustomEvent("easel:models-changed"));
   }
 
   /** @param {Task[]} tasks */
