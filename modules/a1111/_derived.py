@@ -20,4 +20,8 @@ def _only_for_gradio(write: Callable[..., None]) -> Callable[..., None]:
     return write_stub
 
 
-gradio.component_meta.create_or_modify_pyi = _only_for_gradio(gradio.component_meta.create_or_modify_pyi)
+def _install() -> None:
+    gradio.component_meta.create_or_modify_pyi = _only_for_gradio(gradio.component_meta.create_or_modify_pyi)
+
+
+_install()

@@ -34,7 +34,7 @@ _VALUES = {
     "lyco_dir_backcompat": "", "styles_file": [], "max_batch_count": 16, "deepdanbooru": None, "clip_models_path": None,
     "allow_code": False, "update_check": False, "gradio_img2img_tool": None,
 }  # fmt: skip
-_NULL_FOLDERS = ("vae_dir", "lora_dir", "ckpt_dir")
+_LISTED_FOLDERS = ("vae_dir", "lora_dir", "ckpt_dir")
 _MODEL_FOLDERS = {
     "codeformer_models_path": "Codeformer", "gfpgan_models_path": "GFPGAN", "esrgan_models_path": "ESRGAN",
     "bsrgan_models_path": "BSRGAN", "realesrgan_models_path": "RealESRGAN", "dat_models_path": "DAT",
@@ -93,7 +93,8 @@ def completed(flags: argparse.Namespace, data_dir: Path = REPO_ROOT, models_dir:
     flags.ui_config_file = str(data_dir / "ui-config.json")
     for name, folder in _MODEL_FOLDERS.items():
         setattr(flags, name, str(models / folder))
-    for name in _NULL_FOLDERS:
+    for name in _LISTED_FOLDERS:
         given = getattr(flags, name, None)
         if isinstance(given, (list, tuple)):
             setattr(flags, name, str(given[0]) if given else None)
+    flags.lora_dir = flags.lora_dir or str(models / "Lora")

@@ -63,7 +63,8 @@ class Extension:
 
 
 def _all() -> list[Extension]:
-    return HOST.state(f"extensions {hash(HOST.extensions)}", lambda: [Extension(each) for each in HOST.extensions])
+    places = " ".join(str(each.path) for each in HOST.extensions)
+    return HOST.state(f"extensions {places}", lambda: [Extension(each) for each in HOST.extensions])
 
 
 def __getattr__(name: str) -> Any:

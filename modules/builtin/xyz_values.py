@@ -11,10 +11,12 @@ import io
 import itertools
 import re
 from collections.abc import Iterator, Sequence
+from typing import TypeVar
 
 from modules.core.parameter import SHOWN_CHARACTERS
 
 MOST_VALUES = 10_000
+Read = TypeVar("Read", str, str | int | float)
 _DIGITS = 8
 """Decimal places of the numbers in a range, so that 0.1 three times over is 0.3."""
 _NUMBER = r"([+-]?\s*\d+(?:\.\d*)?)"
@@ -73,7 +75,7 @@ def _number(text: str) -> float:
     return float(text.replace(" ", ""))
 
 
-def _counted(values: list[str | int | float] | list[str]) -> list:  # type: ignore[type-arg]
+def _counted(values: list[Read]) -> list[Read]:
     if len(values) > MOST_VALUES:
         raise AxisError(f"{len(values)} values", f"at most {MOST_VALUES}")
     return values

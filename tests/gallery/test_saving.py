@@ -14,7 +14,8 @@ from PIL import Image
 from modules.core.errors import StorageFailed
 from modules.core.result import GeneratedImage, Place
 from modules.gallery import saving
-from modules.gallery.saving import PictureStore, SavingRules, encode_png, file_stem, unfinished
+from modules.gallery.saving import GridSaving, PictureStore, SavingRules, encode_png, file_stem, unfinished
+from modules.imaging.metadata import read_infotext
 
 DAY = date(2026, 1, 31)
 
@@ -183,14 +184,14 @@ def grid(width: int = 8, height: int = 8, over_picture: bool = False) -> Generat
     return GeneratedImage(0, 7, Image.new("RGB", (width, height)), "a grid\nSteps: 1, Seed: 7, Size: 8x8", over_picture)
 
 
-def saved_grid(store: PictureStore, image: GeneratedImage, kept: bool = True, folder: str = "") -> Path:
-    return store.save(image, kept, lambda path, sha256: None, Place(folder, series="xyz_grid"))
+def saved_grid(pictures: PictureStore, image: GeneratedImage, kept: bool = True, folder: str = "") -> Path:
+    return pictures.save(image, kept, no_claim, Place(folder, series="xyz_grid"))
 
 
 def test_grids_are_numbered_by_series_in_folders_of_their_own(tmp_path: Path) -> None:
-    store = PictureStore(tmp_path, today=lambda: date(2026, 1, 31))
-    paths = [saved_grid(store, grid()), saved_grid(store, grid()), saved_grid(store, grid(over_picture=True)),
-             saved_grid(store, grid(), kept=False), saved_grid(store, grid(), folder="mine")]  # fmt: skip
+    pictures = store(tmp_path)
+    paths = [saved_grid(pictures, grid()), saved_grid(pictures, grid()), saved_grid(pictures, grid(over_picture=True)),
+             saved_grid(pictures, grid(), kept=False), saved_grid(pictures, grid(), folder="mine")]  # fmt: skip
     assert [path.relative_to(tmp_path).as_posix() for path in paths] == [
         "txt2img-grids/2026-01-31/xyz_grid-0000-7.png", "txt2img-grids/2026-01-31/xyz_grid-0001-7.png",
         "img2img-grids/2026-01-31/xyz_grid-0000-7.png", "unsaved/2026-01-31/xyz_grid-0000-7.png",
@@ -205,6 +206,6 @@ def test_a_grid_has_the_format_of_the_option_unless_it_is_too_large_for_that(
     file_format: str, width: int, ending: str, tmp_path: Path
 ) -> None:
     rules = SavingRules(grids=GridSaving(folder_per_day=False, file_format=file_format))
-    path = saved_grid(PictureStore(tmp_path, lambda: rules), grid(width, 1))
+    path = saved_grid(store(tmp_path, rules), grid(width, 1))
     assert path.relative_to(tmp_path).as_posix() == f"txt2img-grids/xyz_grid-0000-7{ending}"
     assert read_infotext(path.read_bytes()).text == grid().infotext
