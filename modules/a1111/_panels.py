@@ -13,7 +13,7 @@ from urllib.parse import quote
 import gradio as gr
 from gradio.components import Component
 
-from modules.a1111 import script_callbacks, scripts, shared
+from modules.a1111 import paths_internal, script_callbacks, scripts, shared
 from modules.a1111._gradio3 import shim
 from modules.a1111._host import HOST, extension_of
 from modules.a1111._observing import observed, outside_blocks, same_place
@@ -25,6 +25,7 @@ from modules.web.panels import ForeignScript, ForeignTab, PageFiles
 IMG2IMG = "img2img"
 OWN_TABS = ("txt2img", IMG2IMG, "pnginfo", "models", "modelmerger", "queue", "settings", "extensions")
 SCRIPT_ENDINGS = (".js", ".mjs")
+TEMPORARY = "tmp"
 
 
 class AdapterPanels:
@@ -110,8 +111,9 @@ class AdapterPanels:
         return PageFiles(tuple(found), tuple(styles), tuple(shim().css), {"opts": json.loads(shared.opts.dumpjson())})
 
     def folders(self) -> Mapping[str, Path]:
-        """Return the extensions' folders."""
-        return {f"extensions/{extension.name}": extension.path for extension in HOST.extensions}
+        """Return the extensions' folders, and the one into which they write for their scripts."""
+        own = {f"extensions/{extension.name}": extension.path for extension in HOST.extensions}
+        return {**own, TEMPORARY: Path(paths_internal.script_path) / TEMPORARY}
 
     def _selectable(self, tab: str, runner: Any) -> list[ForeignScript]:
         """Return what the Script dropdown offers; our own scripts keep their titles to themselves."""

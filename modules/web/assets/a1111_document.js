@@ -49,21 +49,58 @@ async function a1111ReadOptions() {
   executeCallbacks(optionsChangedCallbacks);
 }
 
+/**
+ * Make an element for every setting, hidden: on A1111's page their components are always there, and scripts read them.
+ * Those of the Settings tab take their place when it is opened.
+ */
+function a1111Settings() {
+  const place = document.createElement("div");
+  place.id = "a1111_settings";
+  place.hidden = true;
+  for (const [key, value] of Object.entries(opts)) {
+    const input = document.createElement("input");
+    input.type = typeof value === "boolean" ? "checkbox" : typeof value === "number" ? "number" : "text";
+    if (typeof value === "boolean") input.checked = value;
+    else input.value = String(value ?? "");
+    const label = document.createElement("label");
+    label.append(input);
+    const box = document.createElement("div");
+    box.id = `setting_${key}`;
+    box.append(label);
+    if (!document.getElementById(box.id)) place.append(box);
+  }
+  document.body.append(place);
+  onAfterUiUpdate(() => { if (document.querySelector("#easel_settings .easel-settings")) place.remove(); });
+}
+
+/** So long nothing may come into the document before it counts as complete. */
+var a1111QuietMs = 300;
+/** So long it is waited for that at most. */
+var a1111PatienceMs = 5000;
+
 /** Begin to watch the page; when everything is there, extensions are told, once. */
 function a1111Watch() {
   let loaded = false;
-  let ready = false;
+  let ready = 0;
+  let quiet = 0;
+  const finish = () => {
+    if (loaded) return;
+    loaded = true;
+    a1111Tooltips();
+    a1111Settings();
+    executeCallbacks(uiLoadedCallbacks);
+    executeCallbacks(optionsChangedCallbacks);
+    document.documentElement.dataset.extensions = "loaded";
+  };
   /** @param {MutationRecord[]} mutations */
   const look = (mutations) => {
     a1111Classes();
     executeCallbacks(uiUpdateCallbacks, mutations);
     scheduleAfterUiUpdateCallbacks();
-    if (!loaded && ready && document.querySelector("#txt2img_prompt textarea") && document.querySelector("#img2img_prompt textarea")) {
-      loaded = true;
-      a1111Tooltips();
-      executeCallbacks(uiLoadedCallbacks);
-      executeCallbacks(optionsChangedCallbacks);
-      document.documentElement.dataset.extensions = "loaded";
+    if (!loaded && ready && document.querySelector("#img2img_prompt textarea")) {
+      clearTimeout(quiet);
+      if (Date.now() - ready > a1111PatienceMs) finish();
+      else quiet = window.setTimeout(finish, a1111QuietMs);
     }
     const tab = get_uiCurrentTab();
     if (tab && tab !== uiCurrentTab) {
@@ -80,7 +117,7 @@ function a1111Watch() {
     const easel = /** @type {any} */ (window).easel;
     if (!easel) { setTimeout(wait, 50); return; }
     Promise.all(Object.values(easel.pages).map((/** @type {any} */ page) => page.form.ready)).then(() => {
-      ready = true;
+      ready = Date.now();
       look([]);
     });
   };
