@@ -43,8 +43,8 @@ from modules.library.hashing import stamp_of
 from modules.library.merging.recipe import MERGE, MergePlaces, discard_merge
 from modules.library.model_kinds import CHECKPOINT, model_folders
 from modules.library.shelves import ModelLibrary
-from modules.plugins.installer import EXTENSION_TASK
 from modules.plugins.discovery import Extension
+from modules.plugins.installer import EXTENSION_TASK
 from modules.plugins.service import open_extensions
 from modules.prompts.styles import StyleBook
 from modules.settings.store import SettingsStore

@@ -6,17 +6,17 @@ from collections.abc import Sequence
 
 from modules.core.parameters import NOISE_SOURCES
 
+NAMES = {
+    "samplers": ("Euler", "DPM++ 2M"), "schedulers": ("Automatic", "Karras"), "checkpoints": ("one.safetensors",),
+    "upscalers": ("Latent",), "vaes": ("Automatic", "None"), "noise_sources": NOISE_SOURCES,
+}  # fmt: skip
+
 
 class NoLists:
     """Implements `core.request.ChoiceLists` with a few names of each list."""
 
-    NAMES = {
-        "samplers": ("Euler", "DPM++ 2M"), "schedulers": ("Automatic", "Karras"), "checkpoints": ("one.safetensors",),
-        "upscalers": ("Latent",), "vaes": ("Automatic", "None"), "noise_sources": NOISE_SOURCES,
-    }  # fmt: skip
-
     def names(self, list_name: str) -> Sequence[str]:
-        return self.NAMES[list_name]
+        return NAMES[list_name]
 
     def accepts(self, list_name: str, value: str) -> bool:
-        return value in self.NAMES[list_name]
+        return value in NAMES[list_name]

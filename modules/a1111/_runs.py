@@ -13,7 +13,7 @@ from PIL.Image import Image
 from modules.a1111 import script_callbacks
 from modules.a1111._host import HOST
 from modules.a1111._processing import StableDiffusionProcessing, StableDiffusionProcessingImg2Img
-from modules.a1111._view import Pictures, request_of
+from modules.a1111._view import Pictures, inherited_request, request_of
 from modules.a1111.script_callbacks import ImageSaveParams
 from modules.core.errors import GenerationStopped
 from modules.core.events import Event, ImageDone, PreviewReady, Remark, StepDone
@@ -244,6 +244,8 @@ def named_request(request: GenerationRequest, token: str) -> GenerationRequest:
 def nested(run: Run, p: Any, answer: Callable[[Any], Any]) -> Any:
     """Return what `answer(p)` gives in a run inside `run`, which has the engine at work."""
     token = uuid.uuid4().hex
+    if p._base is None:  # noqa: SLF001 (its own module's half)
+        p._base = inherited_request(run.generation.request)  # noqa: SLF001
     handover = Handover(p, answer, run.pictures)
     request = request_of(p, run.pictures)
     sink = PieceSink(run, None, tuple(itertools.repeat(run.places[0] if run.places else 0, request.image_count() + 1)))

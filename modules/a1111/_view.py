@@ -133,6 +133,13 @@ def base_request() -> GenerationRequest:
     return GenerationRequest.checked(values)
 
 
+def inherited_request(outer: GenerationRequest) -> GenerationRequest:
+    """Return the same for a `p` that is made inside a run, whose checkpoint and options count for it too."""
+    names = [name for name, parameter in PARAMETERS.items() if parameter.option is not None]
+    kept = {name: getattr(outer, name) for name in (*names, "checkpoint")}
+    return base_request().model_copy(update=kept)
+
+
 def _known_checkpoint(name: str) -> str:
     checkpoints = HOST.connected.files.checkpoints
     return name if any(name == entry.title for entry in checkpoints.entries()) else ""

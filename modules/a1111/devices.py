@@ -12,7 +12,8 @@ from torch import Tensor
 from modules.a1111._host import HOST
 from modules.engine.memory import DevicePlan, DeviceWishes, plan_device
 
-cpu = torch.device("cpu")
+CPU = torch.device("cpu")
+cpu = CPU
 fp8 = False
 force_fp16 = False
 unet_needs_upcast = False

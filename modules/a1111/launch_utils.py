@@ -22,8 +22,10 @@ from modules.cli import REPO_ROOT
 from modules.core.version import VERSION
 
 python = sys.executable
-git = os.environ.get("GIT", "git")
-index_url = os.environ.get("INDEX_URL", "")
+GIT = os.environ.get("GIT", "git")
+git = GIT
+INDEX_URL = os.environ.get("INDEX_URL", "")
+index_url = INDEX_URL
 dir_repos = "repositories"
 default_command_live = os.environ.get("WEBUI_LAUNCH_LIVE_OUTPUT") == "1"
 re_requirement = re.compile(r"\s*([-_a-zA-Z0-9]+)\s*(?:==\s*([-+_.a-zA-Z0-9]+))?\s*")

@@ -8,7 +8,8 @@ import torch
 
 from modules.a1111._host import HOST
 
-cpu = torch.device("cpu")
+CPU = torch.device("cpu")
+cpu = CPU
 module_in_gpu = None
 
 

@@ -8,7 +8,8 @@ from modules.a1111 import paths_internal
 from modules.a1111.paths_internal import modules_path, script_path
 
 sd_path = script_path
-paths = MappingProxyType({"Stable Diffusion": script_path})
+PATHS = MappingProxyType({"Stable Diffusion": script_path})
+paths = PATHS
 path_dirs = ()
 
 __all__ = ["modules_path", "path_dirs", "paths", "script_path", "sd_path"]

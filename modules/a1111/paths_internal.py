@@ -8,10 +8,14 @@ from pathlib import Path
 from modules.a1111._host import HOST
 from modules.cli import REPO_ROOT
 
-script_path = str(REPO_ROOT)
-cwd = str(Path.cwd())
-modules_path = str(REPO_ROOT / "modules")
-sd_configs_path = str(REPO_ROOT / "modules" / "engine" / "configs")
+SCRIPT_PATH = str(REPO_ROOT)
+script_path = SCRIPT_PATH
+CWD = str(Path.cwd())
+cwd = CWD
+MODULES_PATH = str(REPO_ROOT / "modules")
+modules_path = MODULES_PATH
+SD_CONFIGS_PATH = str(REPO_ROOT / "modules" / "engine" / "configs")
+sd_configs_path = SD_CONFIGS_PATH
 normalized_filepath = os.path.normpath
 
 

@@ -22,7 +22,7 @@ from modules.a1111._processing import (
 )
 from modules.a1111._runs import Run, make_batch, nested
 from modules.a1111._script_base import PostprocessBatchListArgs, PostprocessImageArgs
-from modules.a1111._view import base_request
+from modules.a1111._view import inherited_request
 from modules.a1111.shared_state import state
 from modules.core.errors import GenerationStopped
 from modules.core.version import VERSION_TEXT
@@ -92,7 +92,7 @@ def process_images(p: StableDiffusionProcessing) -> Processed:
 def complete(p: StableDiffusionProcessing) -> Processed:
     """Make the pictures of `p` in the present run, with its scripts; `process_images_inner` may have been replaced."""
     if p._base is None:  # noqa: SLF001 (its own module's half)
-        p._base = base_request()  # noqa: SLF001
+        p._base = inherited_request(HOST.runs.current().generation.request)  # noqa: SLF001
     if p.scripts is not None:
         p.scripts.before_process(p)
     return process_images_inner(p)

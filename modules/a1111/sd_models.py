@@ -223,5 +223,7 @@ def setup_model() -> None:
     list_models()
 
 
-checkpoint_dict_replacements_sd1: Mapping[str, str] = MappingProxyType({})
-checkpoint_dict_replacements_sd2_turbo: Mapping[str, str] = MappingProxyType({})
+CHECKPOINT_DICT_REPLACEMENTS_SD1: Mapping[str, str] = MappingProxyType({})
+checkpoint_dict_replacements_sd1 = CHECKPOINT_DICT_REPLACEMENTS_SD1
+CHECKPOINT_DICT_REPLACEMENTS_SD2_TURBO: Mapping[str, str] = MappingProxyType({})
+checkpoint_dict_replacements_sd2_turbo = CHECKPOINT_DICT_REPLACEMENTS_SD2_TURBO

@@ -30,13 +30,16 @@ def _data(sampler: registry.Sampler) -> SamplerData:
 
 ALL = tuple(_data(sampler) for sampler in registry.SAMPLERS)
 all_samplers = ALL
-all_samplers_map = MappingProxyType({sampler.name: sampler for sampler in ALL})
+ALL_SAMPLERS_MAP = MappingProxyType({sampler.name: sampler for sampler in ALL})
+all_samplers_map = ALL_SAMPLERS_MAP
 samplers = ALL
 samplers_for_img2img = ALL
-samplers_hidden = MappingProxyType({})
-samplers_map = MappingProxyType({
+SAMPLERS_HIDDEN = MappingProxyType({})
+samplers_hidden = SAMPLERS_HIDDEN
+SAMPLERS_MAP = MappingProxyType({
     name.lower(): sampler.name for sampler in ALL for name in (sampler.name, *sampler.aliases)
 })
+samplers_map = SAMPLERS_MAP
 
 
 def find_sampler_config(name: str | None) -> SamplerData:

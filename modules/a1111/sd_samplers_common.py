@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 
 from modules.a1111.shared_options import options
 
-approximation_indexes = MappingProxyType({"Full": 0, "Approx NN": 1, "Approx cheap": 2, "TAESD": 3})
+APPROXIMATION_INDEXES = MappingProxyType({"Full": 0, "Approx NN": 1, "Approx cheap": 2, "TAESD": 3})
+approximation_indexes = APPROXIMATION_INDEXES
 
 
 class SamplerDataTuple(NamedTuple):

@@ -33,6 +33,7 @@ def _scheduler(schedule: registry.Schedule) -> Scheduler:
 
 ALL = (Scheduler("automatic", registry.AUTOMATIC, None), *(_scheduler(schedule) for schedule in registry.SCHEDULES))
 schedulers = ALL
-schedulers_map = MappingProxyType({
+SCHEDULERS_MAP = MappingProxyType({
     name: each for each in ALL for name in (each.name, each.label, *(each.aliases or []))
 })
+schedulers_map = SCHEDULERS_MAP

@@ -38,9 +38,10 @@ face_restorers = ()
 progress_print_out = None
 hf_endpoint = "https://huggingface.co"
 latent_upscale_default_mode = "Latent"
-latent_upscale_modes = MappingProxyType({
+LATENT_UPSCALE_MODES = MappingProxyType({
     label: {"mode": mode, "antialias": antialiased} for label, (mode, antialiased) in LATENT_UPSCALERS.items()
 })
+latent_upscale_modes = LATENT_UPSCALE_MODES
 
 
 class MemoryMonitor:

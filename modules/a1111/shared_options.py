@@ -9,7 +9,8 @@ from typing import Any
 from modules.a1111._host import HOST
 from modules.a1111.options import OptionInfo, Options
 
-hide_dirs = MappingProxyType({"visible": True})
+HIDE_DIRS = MappingProxyType({"visible": True})
+hide_dirs = HIDE_DIRS
 RESTRICTED: set[str] = set()
 restricted_opts = RESTRICTED
 

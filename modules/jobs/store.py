@@ -197,14 +197,16 @@ class JobStore:
 
         What plugins added is forgotten, since it is made again of all pictures.
         """
-        self._transition(
-            job_id,
-            CONTINUABLE,
-            f"state = '{JobState.WAITING}', position = {BACK}, finished = NULL, error = NULL",
-            (),
-            "Only a job that has ended can be tried again",
-        )
-        self._drop_added(job_id)
+        # Under one lock, or the job could begin before that is forgotten.
+        with self._lock:
+            self._transition(
+                job_id,
+                CONTINUABLE,
+                f"state = '{JobState.WAITING}', position = {BACK}, finished = NULL, error = NULL",
+                (),
+                "Only a job that has ended can be tried again",
+            )
+            self._drop_added(job_id)
         return self.get(job_id)
 
     def move(self, job_id: str, before: str | None) -> None:

@@ -10,7 +10,8 @@ from starlette.testclient import TestClient
 
 from modules.a1111._host import HOST
 from modules.a1111._loader import LOADED
-from modules.web.server import create_app
+from modules.web.asset_server import MOUNTING
+from modules.web.server import GRADIO_ASSETS, create_app
 from tests.a1111.page_site import with_extensions
 from tests.web.site import Site, open_site, site_config
 
@@ -52,8 +53,14 @@ def test_no_part_of_the_sample_failed(client: TestClient) -> None:
 def test_scripts_and_tabs_are_on_the_page(config: dict[str, Any]) -> None:
     ids = {component["props"].get("elem_id") for component in config["components"]}
     assert ids >= {
-        "txt2img_sample_enabled", "img2img_sample_enabled", "txt2img_sample_kind", "tab_sample_tab", "sample_text",
-        "txt2img_script_container", "txt2img_sample_switch", "txt2img_sample_switch-checkbox",
+        "txt2img_sample_enabled",
+        "img2img_sample_enabled",
+        "txt2img_sample_kind",
+        "tab_sample_tab",
+        "sample_text",
+        "txt2img_script_container",
+        "txt2img_sample_switch",
+        "txt2img_sample_switch-checkbox",
     }
     script = next(each for each in config["components"] if each["props"].get("elem_id") == "txt2img_script_list")
     assert ["Chosen sample", "Chosen sample"] in script["props"]["choices"]
@@ -71,17 +78,70 @@ def test_extensions_see_the_components_of_the_page(client: TestClient) -> None:
     assert {"txt2img_prompt", "txt2img_steps", "img2img_width", "txt2img_generate"} <= set(module.SEEN)
 
 
-WATCHED = """txt2img_height txt2img_width img2img_generate img2img_height img2img_width txt2img_generate txt2img_prompt
-img2img_prompt img2img_steps txt2img_denoising_strength txt2img_hires_steps txt2img_hr-checkbox
-txt2img_hr_scale txt2img_hr_upscaler txt2img_steps hires_neg_prompt hires_prompt img2img_actions_column
-img2img_batch_count img2img_batch_inpaint_mask_dir img2img_batch_input_dir img2img_batch_output_dir img2img_batch_size
-img2img_batch_tab img2img_cfg_scale img2img_denoising_strength img2img_gallery img2img_generate_box
-img2img_generation_info_button img2img_image img2img_img2img_sketch_tab img2img_img2img_tab img2img_inpaint_full_res
-img2img_inpaint_sketch_tab img2img_inpaint_tab img2img_inpaint_upload_tab img2img_mask_alpha img2img_mask_blur
-img2img_neg_prompt img2img_sampling img2img_scheduler img2img_send_to_extras img2img_sketch img2img_toprow script_list
-settings_json txt2img_actions_column txt2img_batch_count txt2img_batch_size txt2img_cfg_scale txt2img_gallery
-txt2img_generate_box txt2img_generation_info_button txt2img_hires_fix_row1 txt2img_hires_fix_row2 txt2img_hires_fix_row4
-txt2img_neg_prompt txt2img_results txt2img_sampling txt2img_scheduler txt2img_send_to_extras txt2img_toprow""".split()
+WATCHED = [
+    "txt2img_height",
+    "txt2img_width",
+    "img2img_generate",
+    "img2img_height",
+    "img2img_width",
+    "txt2img_generate",
+    "txt2img_prompt",
+    "img2img_prompt",
+    "img2img_steps",
+    "txt2img_denoising_strength",
+    "txt2img_hires_steps",
+    "txt2img_hr-checkbox",
+    "txt2img_hr_scale",
+    "txt2img_hr_upscaler",
+    "txt2img_steps",
+    "hires_neg_prompt",
+    "hires_prompt",
+    "img2img_actions_column",
+    "img2img_batch_count",
+    "img2img_batch_inpaint_mask_dir",
+    "img2img_batch_input_dir",
+    "img2img_batch_output_dir",
+    "img2img_batch_size",
+    "img2img_batch_tab",
+    "img2img_cfg_scale",
+    "img2img_denoising_strength",
+    "img2img_gallery",
+    "img2img_generate_box",
+    "img2img_generation_info_button",
+    "img2img_image",
+    "img2img_img2img_sketch_tab",
+    "img2img_img2img_tab",
+    "img2img_inpaint_full_res",
+    "img2img_inpaint_sketch_tab",
+    "img2img_inpaint_tab",
+    "img2img_inpaint_upload_tab",
+    "img2img_mask_alpha",
+    "img2img_mask_blur",
+    "img2img_neg_prompt",
+    "img2img_sampling",
+    "img2img_scheduler",
+    "img2img_send_to_extras",
+    "img2img_sketch",
+    "img2img_toprow",
+    "script_list",
+    "settings_json",
+    "txt2img_actions_column",
+    "txt2img_batch_count",
+    "txt2img_batch_size",
+    "txt2img_cfg_scale",
+    "txt2img_gallery",
+    "txt2img_generate_box",
+    "txt2img_generation_info_button",
+    "txt2img_hires_fix_row1",
+    "txt2img_hires_fix_row2",
+    "txt2img_hires_fix_row4",
+    "txt2img_neg_prompt",
+    "txt2img_results",
+    "txt2img_sampling",
+    "txt2img_scheduler",
+    "txt2img_send_to_extras",
+    "txt2img_toprow",
+]
 
 
 @pytest.mark.parametrize("element", WATCHED)
@@ -118,8 +178,12 @@ def test_extensions_files_are_served_and_nothing_else(client: TestClient, site: 
     assert client.get("/file=extensions/panels_sample/javascript/panels_sample.js?1").status_code == 200
     assert client.get(f"/file={outputs}/a.png").content == b"png"
     for path in (
-        f"{outputs}/a.html", "config.json", "extensions/panels_sample/scripts/panels_sample.py", "/etc/passwd",
-        "extensions/panels_sample/../../../README.md", f"{outputs}/.easel/jobs.db",
+        f"{outputs}/a.html",
+        "config.json",
+        "extensions/panels_sample/scripts/panels_sample.py",
+        "/etc/passwd",
+        "extensions/panels_sample/../../../README.md",
+        f"{outputs}/.easel/jobs.db",
         "extensions/panels_sample/.git/config",
     ):
         assert client.get(f"/file={path}").status_code in (400, 404), path
@@ -133,3 +197,15 @@ def test_what_was_shimmed_is_counted(client: TestClient) -> None:
     assert counted["S17 Accordion(open=False)"] == 2
 
 
+def test_gradio_still_decides_in_one_place_what_is_mounted() -> None:
+    cores = [path.read_bytes() for path in GRADIO_ASSETS.glob("core-*.js")]
+    assert sum(len(MOUNTING.findall(core)) for core in cores) == 1
+
+
+def test_without_extensions_the_page_has_nothing_of_theirs(site: Site) -> None:
+    with TestClient(create_app(site.services), base_url=BASE) as plain:
+        html = plain.get("/").text
+        assert plain.get("/file=README.md").status_code == 404
+        assert plain.post("/gradio_api/upload").status_code == 403
+    for text in ("easelMountAll", "a1111", "script_container", "gradio-slider"):
+        assert text not in html.replace("easel-foreign", "")

@@ -11,6 +11,7 @@ from PIL import Image
 from modules.core.extras import FrozenMapping
 from modules.jobs.model import JobState
 from tests.a1111.conftest import Start
+from tests.hooks.plugins import Plugin
 
 
 def pixels(job: Any, place: int = 0) -> np.ndarray:
@@ -114,6 +115,16 @@ def test_a_run_inside_a_run_works_over_the_picture(start: Start) -> None:
     assert len(job.images) == 2
     assert [kind for kind, _, _ in module.SEEN["inner"][-2:]] == ["StableDiffusionProcessingImg2Img"] * 2
     assert not (pixels(plain) == pixels(job)).all()
+
+
+def test_a_run_inside_a_run_has_the_options_of_the_outer_one(start: Start) -> None:
+    watching = Plugin()
+    easel = start("sample-replaces-inner", plugins=(watching,))
+    easel.module("sample_replaces_inner").NESTED[0] = True
+    plain, skipping = (easel.run(clip_skip=skip) for skip in (1, 2))
+    seen = [run.request.clip_skip for run in watching.runs]
+    assert seen == [1, 1, 2, 2]
+    assert plain.state is skipping.state is JobState.FINISHED
 
 
 def test_process_images_outside_of_any_run_is_a_job(start: Start) -> None:

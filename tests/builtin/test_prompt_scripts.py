@@ -80,7 +80,8 @@ def test_seeds_are_random_for_each_line_or_one_for_all_or_run_on() -> None:
     lines = {"prompt_txt": "a\nb\nc"}
     assert [each.seed for each in expanded(LINES, lines, seed=-1)] == [-1, -1, -1]
     same = {each.seed for each in expanded(LINES, lines | {"checkbox_iterate_batch": True}, seed=-1)}
-    assert len(same) == 1 and same != {-1}
+    assert len(same) == 1
+    assert same != {-1}
     on = [each.seed for each in expanded(LINES, lines | {"checkbox_iterate": True}, batch_count=2, batch_size=3)]
     assert on == [10, 16, 22]
 

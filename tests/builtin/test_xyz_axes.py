@@ -42,7 +42,8 @@ def test_axes_have_different_names_and_begin_with_a1111s() -> None:
 @pytest.mark.parametrize("axis", [axis for axis in AXES.values() if axis.parameters], ids=lambda axis: axis.label)
 def test_every_parameters_axis_takes_its_default_and_sets_it(axis: Axis) -> None:
     parameter = PARAMETERS[axis.parameters[0]]
-    text = "512x512" if axis.label == "Size" else joined_values(["Euler" if parameter.default == "" else parameter.default])
+    usual = "Euler" if parameter.default == "" else parameter.default
+    text = "512x512" if axis.label == "Size" else joined_values([usual])
     values = axis.read(text)
     changes = axis.apply(GenerationRequest(), values[0], values)
     assert set(changes) == set(axis.parameters)
@@ -58,7 +59,8 @@ def test_axes_that_can_have_no_effect_on_a_tab_are_not_offered_there() -> None:
     assert {"Hires steps", "Hires sampler", "Hires upscaler"} <= only("txt2img")
     assert {"Image CFG Scale", "Cond. Image Mask Weight"} <= only("img2img")
     for label in ("Denoising", "Initial noise multiplier", "Extra noise", "Nothing", "Prompt S/R"):
-        assert AXES[label].suits("txt2img") and AXES[label].suits("img2img")
+        assert AXES[label].suits("txt2img")
+        assert AXES[label].suits("img2img")
 
 
 @pytest.mark.parametrize(("label", "text", "values"), [

@@ -60,14 +60,18 @@ def test_the_costliest_axis_changes_least_often(types: tuple[str, str, str], ord
 
 def test_a_random_seed_is_the_same_for_all_cells_unless_it_is_to_stay_random() -> None:
     fixed = {each.seed for each in expanded(PLOT, TWO_AXES, seed=-1)}
-    assert len(fixed) == 1 and fixed != {-1}
+    assert len(fixed) == 1
+    assert fixed != {-1}
     assert {each.seed for each in expanded(PLOT, TWO_AXES | {"no_fixed_seeds": True}, seed=-1)} == {-1}
 
 
 def test_random_seeds_of_an_axis_are_fixed_once_for_each_value() -> None:
     axes = {"x_type": "Seed", "x_values": "-1, 5, -1", "y_type": "Steps", "y_values": "2,3"}
     seeds = [each.seed for each in expanded(PLOT, axes)]
-    assert seeds[:3] == seeds[3:] and seeds[1] == 5 and len(set(seeds)) == 3 and -1 not in seeds
+    assert seeds[:3] == seeds[3:]
+    assert seeds[1] == 5
+    assert len(set(seeds)) == 3
+    assert -1 not in seeds
     kept = [each.seed for each in expanded(PLOT, axes | {"no_fixed_seeds": True})]
     assert kept == [-1, 5, -1] * 2
 

@@ -38,7 +38,8 @@ def test_labels_stand_above_and_at_the_left_and_take_no_room_from_the_pictures()
     grid = draw_grid(layout, coloured)
     left, top = grid.width - 80, grid.height - 40
     assert grid.size == grid_size(layout)
-    assert left == 30 and top > 8
+    assert left == 30
+    assert top > 8
     assert grid.getpixel((left + 20, top + 10)) == (255, 0, 0)
     for box in ((left, 0, left + 40, top), (0, top, left, top + 20), (0, top + 20, left, top + 40)):
         assert grid.crop(box).convert("L").getextrema()[0] < 128, "something is written there"

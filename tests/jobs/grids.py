@@ -10,6 +10,7 @@ import signal
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import date
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +42,8 @@ class Adder:
             raise self.error
         pictures = sum(len(part.pictures) for part in job.parts)
         for number in (1, 2):
-            job.added.append(AddedPicture("grid", 7, f"grid {number}", lambda number=number: self.draw(pictures, number)))
+            draw = partial(self.draw, pictures, number)
+            job.added.append(AddedPicture("grid", 7, f"grid {number}", draw))
         job.hides_parts = self.hides
 
     def draw(self, pictures: int, number: int) -> Image.Image:

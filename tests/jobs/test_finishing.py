@@ -103,7 +103,8 @@ def test_a_grid_that_cannot_be_saved_fails_the_job_and_a_retry_makes_only_the_gr
         adder.error = None
         again = wait_ended(queue, queue.retry(job.id))
     assert again.state is JobState.FINISHED
-    assert len(engine.runs) == 2 and adder.drawn == [1, 2]
+    assert len(engine.runs) == 2
+    assert adder.drawn == [1, 2]
 
 
 @pytest.mark.parametrize(("rules", "files", "shown"), [

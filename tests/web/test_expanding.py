@@ -59,7 +59,8 @@ def test_a_wrong_value_is_told_at_its_field_and_no_job_is_made(site: Site) -> No
     told = submitted(site, **PLOT | {"xyz_plot.x_values": "2, many"})
     assert [problem["field"] for problem in told["problems"]] == ["xyz_plot.x_values"]
     assert "X values (Steps): many is not possible" in told["detail"]
-    assert len(site.jobs.ended(1000)) == before and not site.jobs.waiting()
+    assert len(site.jobs.ended(1000)) == before
+    assert not site.jobs.waiting()
 
 
 def test_a_plugin_that_fails_refuses_the_job(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -71,7 +71,8 @@ def test_wrong_scripts_and_arguments_are_named(fields: dict[str, object], words:
 
 
 def test_scripts_of_img2img_are_none_of_txt2img(client: TestClient) -> None:
-    assert "There are none here." in refusal(ask(client, script_name="outpainting mk2"), 422)
+    told = refusal(ask(client, script_name="outpainting mk2"), 422)
+    assert "There are Prompt matrix, Prompts from file or textbox, X/Y/Z plot." in told
 
 
 def test_an_infotext_asks_for_scripts_where_the_body_does_not(client: TestClient, site: Site) -> None:
@@ -90,13 +91,17 @@ def test_an_infotext_asks_for_scripts_where_the_body_does_not(client: TestClient
 
 def test_all_scripts_are_listed_with_their_arguments(client: TestClient) -> None:
     listed = client.get("/sdapi/v1/scripts").json()
+    both = ["prompt matrix", "prompts from file or textbox", "x/y/z plot"]
     assert listed == {
-        "txt2img": [], "img2img": ["soft inpainting", "outpainting mk2", "poor man's outpainting"],
+        "txt2img": both, "img2img": ["soft inpainting", "outpainting mk2", "poor man's outpainting", *both],
     }  # fmt: skip
-    infos = client.get("/sdapi/v1/script-info").json()
-    assert [(info["name"], info["is_alwayson"], info["is_img2img"]) for info in infos] == [
+    all_infos = client.get("/sdapi/v1/script-info").json()
+    assert [(info["name"], info["is_alwayson"], info["is_img2img"]) for info in all_infos] == [
+        *((name, False, False) for name in both),
         ("soft inpainting", True, True), ("outpainting mk2", False, True), ("poor man's outpainting", False, True),
+        *((name, False, True) for name in both),
     ]  # fmt: skip
+    infos = all_infos[len(both) :]
     assert infos[0]["args"][1] == {
         "label": "Schedule bias", "value": 1.0, "minimum": 0, "maximum": 8, "step": 0.1, "choices": None,
     }  # fmt: skip

@@ -154,7 +154,7 @@ def test_an_unknown_sampler_is_400_with_the_list(client: TestClient) -> None:
         ({"override_settings": {"sd_model_checkpoint": "none such"}}, "none such"),
         ({"restore_faces": True}, "restore_faces"),
         ({"firstphase_width": 64}, "hr_resize_x"),
-        ({"script_name": "x/y/z plot"}, "x/y/z plot"),
+        ({"script_name": "x/y/z/w plot"}, "x/y/z/w plot"),
         ({"alwayson_scripts": {"ControlNet": {"args": []}}}, "ControlNet"),
         ({"alwayson_scripts": ["ControlNet"]}, "alwayson_scripts"),
         ({"save_images": "yes"}, "save_images"),

@@ -91,17 +91,20 @@ function a1111Watch() {
     executeCallbacks(uiLoadedCallbacks);
     executeCallbacks(optionsChangedCallbacks);
     document.documentElement.dataset.extensions = "loaded";
+    look([]);
   };
   /** @param {MutationRecord[]} mutations */
   const look = (mutations) => {
     a1111Classes();
-    executeCallbacks(uiUpdateCallbacks, mutations);
-    scheduleAfterUiUpdateCallbacks();
     if (!loaded && ready && document.querySelector("#img2img_prompt textarea")) {
       clearTimeout(quiet);
       if (Date.now() - ready > a1111PatienceMs) finish();
       else quiet = window.setTimeout(finish, a1111QuietMs);
     }
+    // Gradio 6 builds the page piece by piece; scripts expect it to be whole whenever they are called.
+    if (!loaded) return;
+    executeCallbacks(uiUpdateCallbacks, mutations);
+    scheduleAfterUiUpdateCallbacks();
     const tab = get_uiCurrentTab();
     if (tab && tab !== uiCurrentTab) {
       uiCurrentTab = tab;
