@@ -34,21 +34,18 @@ class ModelServer(Server):
         return self.folder / "models"
 
 
-def served(folder: Path, monkeypatch: pytest.MonkeyPatch, credentials: str = "") -> ModelServer:
+def served(folder: Path, credentials: str = "") -> ModelServer:
     checkpoints = folder / "models" / "Stable-diffusion"
     checkpoints.mkdir(parents=True)
     for number, name in enumerate(("first", "second", "third")):
         save_file(tensors_of(number), checkpoints / f"{name}.safetensors", {"author": name})
-    monkeypatch.setattr("tests.browser.driver.SERVE", SERVE.with_name("serve_models.py"))
-    return ModelServer(folder, credentials)
+    return ModelServer(folder, credentials, serve=SERVE.with_name("serve_models.py"))
 
 
 @pytest.fixture(scope="module")
 def models(tmp_path_factory: pytest.TempPathFactory, browser: object) -> Iterator[ModelServer]:
-    with pytest.MonkeyPatch.context() as patch:
-        server = served(tmp_path_factory.mktemp("models"), patch)
-        with running(server):
-            yield server
+    with running(served(tmp_path_factory.mktemp("models"))) as server:
+        yield server
 
 
 @pytest.fixture
@@ -213,11 +210,11 @@ def test_nothing_reaches_beyond_a_phone_s_screen(new_context: NewContext, models
 
 
 def test_who_is_no_admin_sees_neither_tab(
-    tmp_path: Path, new_context: NewContext, monkeypatch: pytest.MonkeyPatch, watch: Watch
+    tmp_path: Path, new_context: NewContext, watch: Watch
 ) -> None:
     # What the sign-in page asks for besides itself.
     watch.forgive("401")
-    with running(served(tmp_path, monkeypatch, USERS)) as server:
+    with running(served(tmp_path, USERS)) as server:
         for user, password, seen in (("ben", "secret-b", False), ("anna", "secret-a", True)):
             page = new_context().new_page()
             page.goto(server.url)

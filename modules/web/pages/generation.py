@@ -26,6 +26,7 @@ from modules.web.tab_forms import TabForm
 LISTED = ("hr_checkpoint", "refiner_checkpoint")
 """Fields whose choices change while the server runs."""
 
+
 @dataclass(frozen=True, slots=True)
 class ListedFields:
     """The dropdowns whose choices change while the server runs.
