@@ -363,11 +363,10 @@ def run_tests(python: Path, arguments: Sequence[str]) -> int:
 def workers(arguments: Sequence[str]) -> list[str]:
     """Return what makes pytest share the tests among a few processes, unless the arguments say how themselves.
 
-    A file's tests stay together, since they share what is dear to make. There are more processes than processors, since
-    the browser's tests wait for most of their time.
+    A file's tests stay together, since they share what is dear to make.
     """
     told = any(argument.startswith(("-n", "--numprocesses", "--pdb", "-s")) for argument in arguments)
-    return [] if told else ["-n", str(min(2 * (os.cpu_count() or 1), MOST_TEST_WORKERS)), "--dist", "loadfile"]
+    return [] if told else ["-n", str(min(os.cpu_count() or 1, MOST_TEST_WORKERS)), "--dist", "loadfile"]
 
 
 def find_chromium(python: Path, environment: Mapping[str, str]) -> str | None:

@@ -318,7 +318,7 @@ def test_test_passes_the_browser_and_the_arguments_on_to_pytest(
     monkeypatch.setattr(launch, "hand_over", lambda command: handed.append(list(command)) or 4)
     assert launch.main(["test", "--skip-install", "-k", "cli"]) == 4
     assert prepared == [True]
-    processes = str(min(2 * (os.cpu_count() or 1), launch.MOST_TEST_WORKERS))
+    processes = str(min(os.cpu_count() or 1, launch.MOST_TEST_WORKERS))
     assert handed == [["/venv/python", "-m", "pytest", "-n", processes, "--dist", "loadfile", "-k", "cli"]]
     assert os.environ["EASEL_CHROMIUM"] == "/a/chromium"
 
