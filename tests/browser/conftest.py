@@ -1,5 +1,4 @@
 from collections.abc import Callable, Iterator
-from typing import Any, Literal
 from urllib.parse import urlsplit
 
 import pytest
@@ -47,10 +46,6 @@ class Watch:
         context.on("request", self._note_request)
         context.on("page", self._follow_page)
 
-    def leave(self, context: BrowserContext) -> None:
-        context.remove_listener("request", self._note_request)
-        context.remove_listener("page", self._follow_page)
-
     def _follow_page(self, page: Page) -> None:
         page.on("pageerror", lambda error: self._problems.append(f"script error: {error}"))
         page.on("console", lambda said: said.type == "error" and self._problems.append(f"console: {said.text}"))
@@ -69,59 +64,22 @@ def watch() -> Iterator[Watch]:
     assert not watch.problems()
 
 
-@pytest.fixture(scope="session")
-def warm(browser: Browser) -> Iterator[BrowserContext]:
-    """One context for many tests, in which the page's scripts are fetched and compiled once."""
-    context = browser.new_context(**look())
-    yield context
-    context.close()
-
-
-def look(width: int = 1280, height: int = 900, scheme: Literal["light", "dark"] = "light") -> dict[str, Any]:
-    return {
-        "viewport": {"width": width, "height": height}, "color_scheme": scheme, "locale": "en-US",
-        "reduced_motion": "reduce",
-    }
-
-
-def forget(context: BrowserContext) -> None:
-    """Close a context's pages and empty it of everything but the cache."""
-    origins = {"{0.scheme}://{0.netloc}".format(urlsplit(page.url)) for page in context.pages}
-    for page in context.pages:
-        page.close()
-    context.clear_cookies()
-    page = context.new_page()
-    wire = context.new_cdp_session(page)
-    for origin in origins:
-        wire.send("Storage.clearDataForOrigin", {"origin": origin, "storageTypes": "all"})
-    page.close()
-
-
 @pytest.fixture
-def new_context(
-    browser: Browser, watch: Watch, request: pytest.FixtureRequest
-) -> Iterator[Callable[..., BrowserContext]]:
-    """A function that makes a browser of its own; `warm` asks for the one whose cache is filled, once in a test."""
+def new_context(browser: Browser, watch: Watch) -> Iterator[Callable[..., BrowserContext]]:
     contexts: list[BrowserContext] = []
-    borrowed: list[BrowserContext] = []
 
-    def make(warm: bool = False, **wishes: Any) -> BrowserContext:
-        if warm and not wishes and not borrowed:
-            context: BrowserContext = request.getfixturevalue("warm")
-            borrowed.append(context)
-        else:
-            context = browser.new_context(**look(**wishes))
-            contexts.append(context)
+    def make(width: int = 1280, height: int = 900, scheme: str = "light") -> BrowserContext:
+        context = browser.new_context(
+            viewport={"width": width, "height": height}, color_scheme=scheme, locale="en-US", reduced_motion="reduce"
+        )
         context.set_default_timeout(PATIENCE_MS)
         watch.follow(context)
+        contexts.append(context)
         return context
 
     yield make
     for context in contexts:
         context.close()
-    for context in borrowed:
-        watch.leave(context)
-        forget(context)
 
 
 @pytest.fixture
@@ -129,7 +87,7 @@ def new_page(new_context: Callable[..., BrowserContext], server: Server) -> Iter
     """A function that opens the page in a browser of its own; at the end every job is let go."""
 
     def make(context: BrowserContext | None = None, **wishes: object) -> Easel:
-        return Easel((context or new_context(warm=True, **wishes)).new_page(), server.url).open()
+        return Easel((context or new_context(**wishes)).new_page(), server.url).open()
 
     yield make
     server.settle()

@@ -31,6 +31,8 @@ CHROMIUM_ARGUMENTS = [
 ]
 PATIENCE_MS = 20_000
 STEPS = 6
+READY = """() => document.documentElement.dataset.live === "connected" && window.easel?.form.restored
+    && document.querySelector("#txt2img_generate")?.checkVisibility()"""
 
 
 def find_chromium() -> str | None:
@@ -125,9 +127,8 @@ class Easel:
         return self
 
     def wait_ready(self) -> None:
-        expect(self.page.locator("html[data-live=connected]")).to_have_count(1, timeout=PATIENCE_MS)
-        expect(self.page.locator("#txt2img_generate")).to_be_visible(timeout=PATIENCE_MS)
-        self.page.wait_for_function("window.easel.form.restored", timeout=PATIENCE_MS)
+        # Asked at every frame: an expectation asks ever more seldom, and is late by half a second.
+        self.page.wait_for_function(READY, timeout=PATIENCE_MS)
 
     def prompt(self, text: str) -> None:
         self.page.locator(f"#{self.place}_prompt textarea").fill(text)

@@ -60,7 +60,7 @@ def extensions(server_of_all: ExtensionServer) -> ExtensionServer:
 
 @pytest.fixture
 def page(new_context: NewContext, extensions: ExtensionServer) -> Page:
-    return opened(new_context(warm=True), extensions)
+    return opened(new_context(), extensions)
 
 
 def opened(context: BrowserContext, server: Server) -> Page:

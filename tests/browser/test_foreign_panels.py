@@ -23,7 +23,7 @@ def server(tmp_path_factory: pytest.TempPathFactory, browser: Browser) -> Iterat
 
 @pytest.fixture
 def easel(server: Server, new_context: Callable[..., BrowserContext]) -> Iterator[Easel]:
-    opened = Easel(new_context(warm=True).new_page(), server.url).open()
+    opened = Easel(new_context().new_page(), server.url).open()
     opened.page.wait_for_selector("html[data-extensions=loaded]", timeout=PATIENCE_MS)
     yield opened
     server.settle()

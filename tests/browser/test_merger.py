@@ -50,7 +50,7 @@ def models(tmp_path_factory: pytest.TempPathFactory, browser: object) -> Iterato
 
 @pytest.fixture
 def page(new_context: NewContext, models: ModelServer) -> Page:
-    return opened(new_context(warm=True), models)
+    return opened(new_context(), models)
 
 
 def opened(context: BrowserContext, server: Server) -> Page:

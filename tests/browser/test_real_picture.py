@@ -54,7 +54,7 @@ def real(tmp_path_factory: pytest.TempPathFactory, browser: object) -> Iterator[
 
 @pytest.mark.timeout(240)
 def test_an_apple_on_blue_is_on_blue(real: RealServer, new_context: Callable[..., BrowserContext]) -> None:
-    easel = Easel(new_context(warm=True).new_page(), real.url).open()
+    easel = Easel(new_context().new_page(), real.url).open()
     easel.prepare("a red apple on a blue background", steps=20, cfg_scale=5)
     easel.page.locator("#txt2img_seed input").fill("7")
     easel.generate()
@@ -71,7 +71,7 @@ def test_an_apple_on_blue_is_on_blue(real: RealServer, new_context: Callable[...
 
 @pytest.mark.timeout(240)
 def test_only_what_was_painted_over_changes(real: RealServer, new_context: Callable[..., BrowserContext]) -> None:
-    easel = Easel(new_context(warm=True).new_page(), real.url).open().img2img("inpaint")
+    easel = Easel(new_context().new_page(), real.url).open().img2img("inpaint")
     page = easel.page
     given = Image.effect_noise((128, 128), 60).convert("RGB")
     content = io.BytesIO()
