@@ -95,7 +95,7 @@ def main(argv: Sequence[str]) -> int:
     try:
         check_python(sys.version_info[:2])
         if command == "serve":
-            check_flags(arguments)
+            check_flags(arguments, is_running(venv_python(VENV)) or is_current(VENV, [REQUIREMENTS]))
         if command == "doctor":
             return examine(arguments, argv)
         if command == "prepare" and arguments:
@@ -120,7 +120,11 @@ def serve(arguments: Sequence[str]) -> int:
     """Run the server until it is stopped."""
     from modules import cli
 
-    config = cli.parse_arguments(arguments)
+    if cli.without_help(arguments) != list(arguments):
+        with explained_imports():
+            from modules import app
+        return app.tell_flags(cli.parse_arguments(cli.without_help(arguments), strict=False))
+    config = cli.parse_arguments(arguments, strict=False)
     if config.generated_password:
         print(f"Others can connect, so sign in as {cli.GENERATED_USER!r} with the password {config.generated_password}")
         print("(made up for this run; --gradio-auth USER:PASS sets your own)", flush=True)
@@ -149,11 +153,16 @@ def explained_imports() -> Iterator[None]:
         raise LaunchFailed(f"{type(problem).__name__}: {problem}.", mend) from problem
 
 
-def check_flags(arguments: Sequence[str]) -> None:
-    """Leave with a clear message when a flag is wrong, or with the help: before anything is installed."""
+def check_flags(arguments: Sequence[str], installed: bool) -> None:
+    """Leave with a clear message when a flag is wrong, or with the help: before anything is installed.
+
+    Flags of extensions are known only when everything is installed and those are loaded: they are judged then.
+    """
     from modules import cli
 
-    cli.parse_arguments(arguments)
+    config = cli.check_arguments(cli.without_help(arguments))
+    if cli.without_help(arguments) != list(arguments) and not (installed and cli.may_have_flags(config)):
+        cli.parse_arguments(["--help"])
 
 
 def check_python(version: Sequence[int]) -> None:

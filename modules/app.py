@@ -20,8 +20,8 @@ import uvicorn
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from modules.builtin import builtin_plugins
-from modules.cli import FIRST_PORT, LOOPBACK_HOST, AppConfig, is_loopback
-from modules.core.errors import EaselError, ModelUnavailable, StorageFailed
+from modules.cli import FIRST_PORT, LOOPBACK_HOST, AppConfig, build_parser, is_loopback
+from modules.core.errors import EaselError, ModelUnavailable, StorageFailed, UnknownFlags
 from modules.core.ports import Engine
 from modules.gallery.inputs import InputStore
 from modules.gallery.saving import GridSaving, PictureStore, SavingRules
@@ -44,6 +44,7 @@ from modules.library.merging.recipe import MERGE, MergePlaces, discard_merge
 from modules.library.model_kinds import CHECKPOINT, model_folders
 from modules.library.shelves import ModelLibrary
 from modules.plugins.discovery import Extension
+from modules.plugins.flags import judge_flags, may_add_flags
 from modules.plugins.installer import EXTENSION_TASK
 from modules.plugins.service import open_extensions
 from modules.prompts.styles import StyleBook
@@ -155,6 +156,7 @@ class Application:
         self.services.filler.close()
         self.services.hashes.close()
         stopped = self.services.jobs.close()
+        self.services.panels.stopped()
         self.services.extensions.safety.close()
         self.lock.release()
         return stopped
@@ -216,7 +218,7 @@ def serve(config: AppConfig) -> int:
         application = build(config)
     except EaselError as error:
         logger.error("Easel cannot start. %s", error)
-        return 1
+        return 2 if isinstance(error, UnknownFlags) else 1
     except KeyboardInterrupt:
         return 0
     code = _run_until_stopped(application)
@@ -286,11 +288,23 @@ def open_background(config: AppConfig, files: ModelFiles, state: Path) -> Backgr
 def with_adapter(services: WebServices, hooks: HookRegistry, enabled: Sequence[Extension]) -> WebServices:
     """Return the services with what extensions for A1111 add to the page; nothing is imported where there is none."""
     if not any(extension.uses_a1111 for extension in enabled):
+        judge_flags(services.config.foreign_flags, services.extensions)
         return services
     adapter = importlib.import_module("modules.a1111._adapter")
     own = services.extensions
-    connection = adapter.Connection(hooks, own.reports, tuple(enabled), own.safety, tuple(sys.argv[1:]))
-    return replace(services, panels=adapter.start(services, connection))
+    connection = adapter.Connection(hooks, own.reports, tuple(enabled), own.safety, services.config.arguments)
+    return replace(services, panels=adapter.start(services, connection, lambda flags: judge_flags(flags, own)))
+
+
+def tell_flags(config: AppConfig) -> int:
+    """Print the help with the flags of extensions that are on; returns the exit code."""
+    parser, settings = build_parser(), SettingsStore(config.settings_file)
+    extensions = open_extensions(config, settings, state_folder(config.data_dir / "outputs"), HookRegistry())
+    enabled = [extension for extension in extensions.installed.enabled() if may_add_flags(extension)]
+    if enabled:
+        importlib.import_module("modules.a1111._adapter").add_flags(parser, config, enabled)
+    parser.print_help()
+    return 0
 
 
 def join_tasks(services: WebServices) -> None:

@@ -34,6 +34,8 @@ GENERATED_USER = "easel"
 GENERATED_PASSWORD_BYTES = 12
 KEPT_PASSWORD = "EASEL_KEPT_PASSWORD"
 """Environment variable by which a server that starts itself anew keeps the password that it had made up."""
+EXTENSIONS_WITH_FLAGS = "extensions/*/preload.py"
+"""Which files below the data folder may add flags."""
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
 EPILOG = """commands (in place of flags):
@@ -80,6 +82,8 @@ class AppConfig:
     `disable_extensions`: as the option `disable_all_extensions`, on top of it.
     `extension_access`: admins may install and update extensions from other machines too.
     `log_level`: a name from `LOG_LEVELS`.
+    `arguments`: what all of this was read from, COMMANDLINE_ARGS first. `foreign_flags`: those of them that only
+        extensions may know, and that are to be refused if none does.
     """
 
     data_dir: Path
@@ -114,6 +118,8 @@ class AppConfig:
     disable_extensions: DisableExtensions = "none"
     extension_access: bool = False
     log_level: str = "INFO"
+    arguments: tuple[str, ...] = field(default=(), repr=False)
+    foreign_flags: tuple[str, ...] = field(default=(), repr=False)
 
 
 class FlagParser(argparse.ArgumentParser):
@@ -124,11 +130,19 @@ class FlagParser(argparse.ArgumentParser):
         self.exit(2, f"{self.prog}: {message}\n`python launch.py --help` lists every flag.\n")
 
 
-def parse_arguments(argv: Sequence[str], environment: Mapping[str, str] | None = None) -> AppConfig:
-    """Return what `argv` (without the program's name) and the environment ask for; exits with code 2 on bad values."""
+def parse_arguments(
+    argv: Sequence[str], environment: Mapping[str, str] | None = None, strict: bool = True
+) -> AppConfig:
+    """Return what `argv` (without the program's name) and the environment ask for; exits with code 2 on bad values.
+
+    Unknown flags are bad too if `strict`, else they become `foreign_flags`.
+    """
     environment = os.environ if environment is None else environment
     parser = build_parser()
-    flags = parser.parse_args([*_arguments_from_environment(parser, environment), *argv])
+    arguments = [*_arguments_from_environment(parser, environment), *argv]
+    flags, foreign = parser.parse_known_args(arguments)
+    if foreign and strict:
+        parser.error(f"unrecognized arguments: {' '.join(foreign)}")
     data_dir = flags.data_dir.expanduser().resolve()
     if data_dir.exists() and not data_dir.is_dir():
         parser.error(f"argument --data-dir: {data_dir} is not a folder; allowed is a folder, which need not exist yet")
@@ -176,7 +190,27 @@ def parse_arguments(argv: Sequence[str], environment: Mapping[str, str] | None =
         disable_extensions=flags.disable_extensions,
         extension_access=flags.enable_insecure_extension_access,
         log_level=flags.loglevel,
+        arguments=tuple(arguments),
+        foreign_flags=tuple(foreign),
     )
+
+
+def check_arguments(argv: Sequence[str], environment: Mapping[str, str] | None = None) -> AppConfig:
+    """Do as `parse_arguments`; unknown flags are bad unless an extension in the data folder may have flags."""
+    config = parse_arguments(argv, environment, strict=False)
+    if config.foreign_flags and not may_have_flags(config):
+        return parse_arguments(argv, environment)
+    return config
+
+
+def may_have_flags(config: AppConfig) -> bool:
+    """Say whether there is any extension that may add flags, switched on or not."""
+    return any(config.data_dir.glob(EXTENSIONS_WITH_FLAGS))
+
+
+def without_help(argv: Sequence[str]) -> list[str]:
+    """Return a command line without the flags that ask for help."""
+    return [argument for argument in argv if argument not in ("-h", "--help")]
 
 
 def build_parser() -> argparse.ArgumentParser:

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Callable
 from types import MappingProxyType
 from typing import Any
 
 from modules.a1111 import processing
+from modules.a1111._axes import AXES, applied
 from modules.a1111._cfg import CFG_MOMENTS, SCRIPT_MOMENTS
 from modules.a1111._host import HOST
 from modules.a1111._infotext import extra_pairs
+from modules.a1111._ldm_runs import comes_to_work, undoing
 from modules.a1111._loader import LOADED
+from modules.a1111._model import ModelFacade
 from modules.a1111._runs import ARGUMENTS, PLUGIN, SCRIPT, TOKEN, Handover, Run
+from modules.a1111._values import Usual
 from modules.a1111._view import Pictures, processing_of
 from modules.a1111.shared_state import state
 from modules.core.parameter import Parameter
@@ -22,6 +27,7 @@ from modules.hooks.registry import RunStart
 from modules.hooks.spec import CallNext, Decoded, Described, Generation, Picture, RunListener
 
 logger = logging.getLogger(__name__)
+OPTIONS = "options"
 LONGEST_ARGUMENTS = 50_000_000
 _ORIGINAL_INFOTEXT = processing.create_infotext
 
@@ -32,6 +38,10 @@ DESCRIPTION = PluginDescription(
         Parameter(ARGUMENTS, "Arguments", "text", "", "The values of scripts' controls as a JSON list.",
                   maximum=LONGEST_ARGUMENTS),
         Parameter(SCRIPT, "Script", "text", "", "The title of the chosen script.", maximum=1000),
+        Parameter(AXES, "Axes", "text", "", "Values of extensions' axes of X/Y/Z plot, as JSON.",
+                  maximum=LONGEST_ARGUMENTS),
+        Parameter(OPTIONS, "Options", "text", "", "Options of extensions for this request alone, as JSON.",
+                  maximum=LONGEST_ARGUMENTS),
         Parameter(TOKEN, "Token", "text", "", "Which processing object this run is for.", maximum=64),
     ),
 )  # fmt: skip
@@ -70,7 +80,11 @@ class ExtensionsRun(RunListener):
     run: Run
 
     def around_generate(self, generation: Generation, call_next: CallNext) -> GenerationResult:
-        """Let the scripts make the run."""
+        """Let the scripts make the run; what they change in models is undone at its end."""
+        with undoing(HOST.state("sd_model", ModelFacade)):
+            return self._made(generation, call_next)
+
+    def _made(self, generation: Generation, call_next: CallNext) -> GenerationResult:
         pictures = Pictures(generation.pictures)
         if self.handover is not None:
             if self.handover.pictures is not None:
@@ -78,6 +92,7 @@ class ExtensionsRun(RunListener):
             return self._of_extension(Run(generation, call_next, pictures), self.handover)
         self.run = Run(generation, call_next, pictures)
         p = processing_of(generation.request, pictures)
+        p.override_settings |= json.loads(str(self.values[OPTIONS]) or "{}")
         p.script_args = self._arguments(pictures)
         p.scripts = self.runner
         selected = self.runner.selected(p.script_args)
@@ -85,7 +100,7 @@ class ExtensionsRun(RunListener):
         progress = state()
         progress.begin("scripts_img2img" if generation.request.init_image else "scripts_txt2img")
         try:
-            with HOST.runs.inside(self.run):
+            with applied(p, str(self.values[AXES])), HOST.runs.inside(self.run):
                 processed = self.runner.run(p, *p.script_args) or processing.process_images(p)
         finally:
             progress.end()
@@ -107,7 +122,9 @@ class ExtensionsRun(RunListener):
         defaults = self.runner.default_arguments()
         text = str(self.values[ARGUMENTS])
         given = self.decode(text, pictures) if text else []
-        arguments = [*given, *defaults[len(given) :]]
+        usual = [*defaults, *[None] * (len(given) - len(defaults))]
+        arguments = [usual[place] if isinstance(value, Usual) else value for place, value in enumerate(given)]
+        arguments += defaults[len(given) :]
         script = self.runner.script(str(self.values[SCRIPT])) if self.values[SCRIPT] else None
         if script in self.runner.selectable_scripts:
             arguments[0] = self.runner.selectable_scripts.index(script) + 1
@@ -182,5 +199,6 @@ def _on_decoded(self: ExtensionsRun, decoded: Decoded) -> None:
 
 
 _BASIC_MOMENTS = MappingProxyType({
+    "on_model": lambda self, model: comes_to_work(model.model),
     "on_infotext": _on_infotext, "on_picture": _on_picture, "on_decoded": _on_decoded,
 })

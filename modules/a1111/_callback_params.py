@@ -16,7 +16,7 @@ class ImageSaveParams:
 
 
 class ExtraNoiseParams:
-    """Noise that is added beyond what a pass takes; Easel's engine does not ask for it."""
+    """Noise that is added beyond what a pass takes; `noise` may be changed. `x`: clean latents, `xi`: noisy ones."""
 
     def __init__(self, noise: Any, x: Any, xi: Any) -> None:
         self.noise = noise

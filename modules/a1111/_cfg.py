@@ -1,20 +1,51 @@
-"""Moments inside the engine that few extensions want: each with who wants it, and what is done then."""
+"""Moments inside the engine: what extensions see of a pass, and what they put in the place of its parts."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
+from torch import Tensor
 
-from modules.a1111 import script_callbacks
+from modules.a1111 import extra_networks, script_callbacks, sd_samplers, sd_unet, shared
+from modules.a1111._host import HOST
+from modules.a1111._network import EMPTY_CHANNELS, answer, text_of
+from modules.a1111._owners import owner_of, replaced
+from modules.a1111._parts import sampled, take_noise
 from modules.a1111._script_base import MaskBlendArgs, PostProcessMaskOverlayArgs, PostSampleArgs
-from modules.a1111.prompt_parser import DictWithShape
-from modules.a1111.script_callbacks import AfterCFGCallbackParams, CFGDenoisedParams, CFGDenoiserParams
+from modules.a1111._walks import Pass
+from modules.a1111.script_callbacks import (
+    AfterCFGCallbackParams,
+    CFGDenoisedParams,
+    CFGDenoiserParams,
+    ExtraNoiseParams,
+)
+from modules.a1111.sd_samplers_cfg_denoiser import CFGDenoiser
 from modules.a1111.shared_state import state
-from modules.hooks.spec import Guided, MaskBlend, NetworkInput, NetworkOutput, Overlay, PromptVectors, Sampled
+from modules.hooks.spec import (
+    CallNetwork,
+    ExtraNoise,
+    Guided,
+    MaskBlend,
+    NetworkCall,
+    NetworkInput,
+    NetworkOutput,
+    Overlay,
+    PassStart,
+    PromptVectors,
+    Sampled,
+    Sampling,
+    Step,
+    Walk,
+)
 
 Wanted = Callable[[list[Any]], bool]
+_OWN_COMBINING = CFGDenoiser.combine_denoised
+
+
+def _always(runners: list[Any]) -> bool:
+    return True
 
 
 def _called(*categories: str) -> Wanted:
@@ -25,45 +56,115 @@ def _overridden(*methods: str) -> Wanted:
     return lambda runners: any(any(runner.list_scripts_for_method(name)) for runner in runners for name in methods)
 
 
-class Denoiser:
-    """What stands for A1111's CFGDenoiser in callbacks: `p`, the step, and how many there are."""
+def _before_pass(self: Any, begun: PassStart) -> None:
+    """Make the sampler, and tell the scripts of what it begins with: both may be changed in place."""
+    run, p = self.run, self.run.p
+    p.is_hr_pass = begun.index > 0
+    # What extensions draw from torch's own generator is the same for the same seed, as in A1111.
+    torch.manual_seed(int(p.seeds[run.places[0]] if p.seeds else 0))
+    p.sampler = _sampler_of(p)
+    run.at_work = Pass(p, p.sampler, begun)
+    take_noise(run, p, begun)
+    _tell_of_picture(p, begun)
+    with HOST.guarding("", "hook", "sd_unet"):
+        sd_unet.apply_unet()
+    if p.scripts is None:
+        return
+    if begun.index:
+        if not p.disable_extra_networks:
+            extra_networks.activate(p, p.hr_extra_network_data or p.extra_network_data)
+        p.scripts.before_hr(p)
+    latents = begun.noise if begun.latents is None else begun.latents
+    cond, uncond = run.at_work.conditionings()
+    p.scripts.process_before_every_sampling(p, x=latents, noise=begun.noise, c=cond, uc=uncond)
 
-    def __init__(self, p: Any, step: int, total: int) -> None:
-        self.p = p
-        self.step = step
-        self.total_steps = total
-        self.steps = total
+
+def _sampler_of(p: Any) -> Any:
+    """Return a sampler for a pass; `create_sampler` may have been replaced."""
+    name = (getattr(p, "hr_sampler_name", None) if p.is_hr_pass else None) or p.sampler_name
+    model = p.sd_model if p.sd_model is not None else shared.sd_model
+    made: list[Any] = []
+    with HOST.guarding(owner_of(sd_samplers.create_sampler), "hook", "create_sampler"):
+        made.append(sd_samplers.create_sampler(name, model))
+    if made and hasattr(made[0], "model_wrap_cfg"):
+        return made[0]
+    engines_own, _ = sd_samplers.engine_names(name, None)
+    config = sd_samplers.find_sampler_config(engines_own)
+    sampler = config.constructor(model)
+    sampler.config = config
+    return sampler
+
+
+def _tell_of_picture(p: Any, begun: PassStart) -> None:
+    """Let `p` and the denoiser have what is worked over, and which of it: in A1111's terms `mask` is what is kept."""
+    if begun.latents is None or begun.index:
+        return
+    cfg = p.sampler.model_wrap_cfg
+    p.init_latent = cfg.init_latent = begun.latents
+    if begun.painted is not None:
+        p.nmask = cfg.nmask = begun.painted
+        p.mask = cfg.mask = 1 - begun.painted
+
+
+def _around_sampling(self: Any, sampling: Sampling, call_next: Walk) -> Tensor:
+    work = self.run.at_work
+    # A script may have put another sampler into `p` meanwhile.
+    work.sampler = work.p.sampler if hasattr(work.p.sampler, "model_wrap_cfg") else work.sampler
+    return sampled(self.run, sampling, call_next)
+
+
+def _on_extra_noise(self: Any, extra: ExtraNoise) -> None:
+    params = ExtraNoiseParams(extra.noise, extra.latents, extra.noisy)
+    script_callbacks.extra_noise_callback(params)
+    extra.noise = params.noise
+
+
+def _around_network(self: Any, call: NetworkCall, call_next: CallNetwork) -> Tensor:
+    work = self.run.at_work
+    work.vectors = call.vectors
+    return answer(work.sampler.model_wrap_cfg, call, call_next)
 
 
 def _before_network(self: Any, asked: NetworkInput) -> None:
-    run, p = self.run, self.run.p
-    if asked.call == 0:
-        run.passes += 1
-        p.is_hr_pass = run.passes > 1
-        if p.scripts is not None and p.is_hr_pass:
-            p.scripts.before_hr(p)
-    if not script_callbacks.has_any("cfg_denoiser"):
-        return
-    prompts, batch = asked.latents.shape[:2]
+    cfg, progress = self.run.at_work.sampler.model_wrap_cfg, state()
     cond, uncond = asked.conditionals, asked.unconditional
-    progress = state()
+    parts, shape = len(cond), asked.latents.shape
+    # Callbacks of A1111's always see a negative prompt, also in calls that go without one.
+    latents = asked.latents if uncond is not None else torch.cat([asked.latents, asked.latents[:1]])
+    rows = latents.shape[0] * latents.shape[1]
     params = CFGDenoiserParams(
-        asked.latents.flatten(0, 1), None, asked.sigma.repeat(prompts), asked.call, progress.sampling_steps or p.steps,
-        _outwards(cond), _outwards([uncond]) if uncond is not None else None, Denoiser(p, asked.call, p.steps),
+        _by_picture(latents, parts), latents.new_zeros((rows, EMPTY_CHANNELS, 1, 1)),
+        asked.sigma.to(latents.device).repeat(latents.shape[0]), progress.sampling_step, progress.sampling_steps,
+        _outwards(cond), _outwards([cond[0] if uncond is None else uncond]), cfg,
     )  # fmt: skip
     script_callbacks.cfg_denoiser_callback(params)
-    asked.latents = params.x.view(prompts, batch, *params.x.shape[1:])
+    asked.latents = _by_prompt(params.x, parts, shape)[: shape[0]]
     asked.conditionals = _inwards(params.text_cond, cond)
-    if uncond is not None and params.text_uncond is not None:
+    if uncond is not None:
         asked.unconditional = _inwards(params.text_uncond, [uncond])[0]
 
 
+def _by_picture(values: Tensor, parts: int) -> Tensor:
+    """Return rows in A1111's order, all parts of the first picture's prompt, those of the next, …, then the negative's.
+
+    `values`: (prompts, batch, ...), of which the first `parts` are of the prompt.
+    """
+    return torch.cat([values[:parts].transpose(0, 1).flatten(0, 1), values[parts:].flatten(0, 1)])
+
+
+def _by_prompt(rows: Tensor, parts: int, shape: Sequence[int]) -> Tensor:
+    """Return rows in A1111's order as (prompts, batch, ...); `shape`: what they were before."""
+    batch, first = shape[1], parts * shape[1]
+    own = rows[:first].view(batch, parts, *rows.shape[1:]).transpose(0, 1)
+    return torch.cat([own, rows[first:].view(-1, batch, *rows.shape[1:])])
+
+
 def _outwards(vectors: list[PromptVectors]) -> Any:
-    """Return prompts' vectors in A1111's form: (prompts * batch, tokens, width), with SDXL's pooled ones beside."""
-    context = torch.cat([one.context for one in vectors])
-    if vectors[0].pooled is None:
-        return context
-    return DictWithShape({"crossattn": context, "vector": torch.cat([one.pooled for one in vectors])})
+    """Return prompts' vectors in A1111's form: (batch * prompts, tokens, width), with SDXL's pooled ones beside."""
+    count = len(vectors)
+    context = _by_picture(torch.stack([one.context for one in vectors]), count)
+    pooled = [one.pooled for one in vectors if one.pooled is not None]
+    return text_of(PromptVectors(context, _by_picture(torch.stack(pooled), count) if pooled else None))
 
 
 def _inwards(given: Any, old: list[PromptVectors]) -> list[PromptVectors]:
@@ -71,31 +172,62 @@ def _inwards(given: Any, old: list[PromptVectors]) -> list[PromptVectors]:
     pooled = given["vector"] if isinstance(given, dict) else None
     count = len(old)
     return [
-        PromptVectors(context, None if pooled is None else pooled.chunk(count)[place])
-        for place, context in enumerate(contexts.chunk(count))
+        PromptVectors(contexts[place::count], None if pooled is None else pooled[place::count])
+        for place in range(count)
     ]
 
 
 def _after_network(self: Any, answered: NetworkOutput) -> None:
-    shape, p = answered.estimates.shape, self.run.p
-    total = state().sampling_steps or p.steps
-    params = CFGDenoisedParams(answered.estimates.flatten(0, 1), answered.call, total, None)
+    estimates, progress = answered.estimates, state()
+    parts = estimates.shape[0] - int(answered.negative)
+    # As A1111 does, the prompt's own answer stands for that of a negative prompt that was left out.
+    every = estimates if answered.negative else torch.cat([estimates, estimates[:1]])
+    inner = self.run.at_work.sampler.model_wrap_cfg.inner_model
+    params = CFGDenoisedParams(_by_picture(every, parts), progress.sampling_step, progress.sampling_steps, inner)
     script_callbacks.cfg_denoised_callback(params)
-    answered.estimates = params.x.view(shape)
+    answered.estimates = _by_prompt(params.x, parts, every.shape)[: estimates.shape[0]]
 
 
 def _on_guidance(self: Any, answer: Guided) -> None:
-    progress = state()
-    params = AfterCFGCallbackParams(answer.guided, progress.sampling_step, progress.sampling_steps or self.run.p.steps)
-    script_callbacks.cfg_after_cfg_callback(params)
-    answer.guided = params.x
+    """Join the answers in an extension's way, where it has one, and tell what came of it."""
+    work, progress = self.run.at_work, state()
+    cfg = work.sampler.model_wrap_cfg
+    if replaced(cfg, "combine_denoised", _OWN_COMBINING):
+        _combine(work, answer)
+    if script_callbacks.has_any("cfg_after_cfg"):
+        params = AfterCFGCallbackParams(answer.guided, progress.sampling_step, progress.sampling_steps)
+        script_callbacks.cfg_after_cfg_callback(params)
+        answer.guided = params.x
+    work.sampler.last_latent = answer.guided
+    cfg.step += 1
+
+
+def _combine(work: Any, answer: Guided) -> None:
+    cfg, parts, batch = work.sampler.model_wrap_cfg, len(answer.conditionals), answer.guided.shape[0]
+    rows = torch.cat([_by_picture(torch.stack(answer.conditionals), parts), answer.unconditional])
+    places = [
+        [(picture * parts + part, answer.weights[part]) for part in range(parts)] for picture in range(batch)
+    ]
+    vectors = work.vectors
+    last = PromptVectors(vectors.context[-batch:], None if vectors.pooled is None else vectors.pooled[-batch:])
+    with HOST.guarding(owner_of(cfg.combine_denoised), "hook", "combine_denoised"):
+        answer.guided = cfg.combine_denoised(rows, places, text_of(last), answer.scale)
+
+
+def _after_step(self: Any, step: Step) -> None:
+    """Tell the sampler of a step; latents that are changed in place are what it goes on with."""
+    sampler, sigmas = self.run.at_work.sampler, self.run.at_work.sampling.sigmas
+    level = sigmas[min(step.index, len(sigmas) - 1)]
+    told = {"x": step.latents, "i": step.index, "sigma": level, "sigma_hat": level, "denoised": step.denoised}
+    with HOST.guarding(owner_of(sampler.callback_state), "hook", "callback_state"):
+        sampler.callback_state(told)
 
 
 def _on_mask_blend(self: Any, blend: MaskBlend) -> None:
     p = self.run.p
     if p.scripts is None:
         return
-    denoiser = None if blend.level is None else Denoiser(p, 0, p.steps)
+    denoiser = None if blend.level is None else self.run.at_work.sampler.model_wrap_cfg
     given = MaskBlendArgs(
         blend.made, blend.painted, blend.original, 1 - blend.painted, blend.blended, denoiser, blend.level
     )
@@ -121,12 +253,15 @@ def _on_overlay(self: Any, overlay: Overlay) -> None:
     overlay.mask, overlay.overlay = given.mask_for_overlay, given.overlay_image
 
 
-_SECOND_PASS = _overridden("before_hr")
-_ASKING = _called("cfg_denoiser")
 CFG_MOMENTS = (
-    ("before_network", lambda runners: _ASKING(runners) or _SECOND_PASS(runners), _before_network),
+    ("before_pass", _always, _before_pass),
+    ("around_sampling", _always, _around_sampling),
+    ("on_extra_noise", _called("extra_noise"), _on_extra_noise),
+    ("before_network", _called("cfg_denoiser"), _before_network),
+    ("around_network", _always, _around_network),
     ("after_network", _called("cfg_denoised"), _after_network),
-    ("on_guidance", _called("cfg_after_cfg"), _on_guidance),
+    ("on_guidance", _always, _on_guidance),
+    ("after_step", _always, _after_step),
 )
 SCRIPT_MOMENTS = (
     ("on_mask_blend", _overridden("on_mask_blend"), _on_mask_blend),

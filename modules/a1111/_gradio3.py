@@ -28,6 +28,7 @@ from modules.a1111._shim_arguments import Note, adapted, shown
 from modules.a1111._shim_blocks import add_blocks_views
 from modules.a1111._shim_handlers import adapted_listener
 from modules.a1111._shim_names import add_names
+from modules.a1111._shim_pydantic import add_pydantic_names
 from modules.a1111._shim_sketch import SKETCH, make_sketch, paints
 from modules.a1111._working import extension_at_work, working_for
 
@@ -71,6 +72,7 @@ class Gradio3:
             return
         self._patch_metaclass()
         add_names(self._patches, lambda what: self._count(extension_at_work(), what))
+        add_pydantic_names(self._patches, lambda what: self._count(extension_at_work(), what))
         for cls in gradio_classes():
             self._patch_constructor(cls)
             self._patch_listeners(cls)

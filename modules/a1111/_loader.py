@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
+import argparse
 import importlib.util
 import logging
 import os
 import sys
 from collections import namedtuple
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from modules.a1111 import _restoring
 from modules.a1111._host import HOST, extension_of
 from modules.a1111._runner import ScriptRunner
 from modules.a1111._script_base import Script, ScriptBuiltinUI
 from modules.a1111.cmd_args import parser
 from modules.a1111.scripts_postprocessing import ScriptPostprocessing, ScriptPostprocessingRunner
 from modules.a1111.util import natural_sort_key, topological_sort
-from modules.cli import REPO_ROOT
+from modules.cli import REPO_ROOT, FlagParser
 from modules.plugins.discovery import Extension
 
 logger = logging.getLogger(__name__)
@@ -30,6 +32,8 @@ ScriptClassData = namedtuple(
     "ScriptClassData", ["script_class", "path", "basedir", "module"]
 )
 SCRIPTS = "scripts"
+OWN_SCRIPTS = Path(__file__).parent / "_host_scripts"
+"""Scripts that A1111 brings along and extensions look for among those that were loaded."""
 
 
 @dataclass(slots=True)
@@ -100,10 +104,25 @@ def preload_extensions() -> None:
         path = extension.path / "preload.py"
         if not path.is_file():
             continue
-        with HOST.guarding(extension.name, "preload", path.name):
+        with HOST.guarding(extension.name, "preload", path.name), parser.declaring() as declared:
+            flags_by_extension()[extension.name] = declared
             module = load_module(str(path))
             if hasattr(module, "preload"):
                 module.preload(parser)
+
+
+def flags_by_extension() -> dict[str, list[argparse.Action]]:
+    """Return what the extensions' preload.py have declared."""
+    return HOST.state("flags", dict)
+
+
+def unknown_flags(flags: Sequence[str]) -> list[str]:
+    """Return what of a command line no extension has declared; exits with code 2 for a wrong value of what one has."""
+    known = FlagParser(prog="launch.py", add_help=False, allow_abbrev=False, conflict_handler="resolve")
+    for actions in flags_by_extension().values():
+        for action in actions:
+            known._add_action(action)  # noqa: SLF001 (argparse has no other way to add a flag twice)
+    return known.parse_known_args(list(flags))[1] if flags else []
 
 
 def load_extensions() -> None:
@@ -112,6 +131,7 @@ def load_extensions() -> None:
     if str(REPO_ROOT) not in sys.path:
         sys.path.insert(0, str(REPO_ROOT))
     _open_namespace()
+    _load_own()
     failed: set[str] = set()
     for file in files_of(SCRIPTS, ".py"):
         name = extension_of(file.path)
@@ -119,6 +139,7 @@ def load_extensions() -> None:
             continue
         with _loading(file.basedir), HOST.guarding(name, "import", file.filename):
             _register(load_module(file.path), file)
+        _restoring.look(name)
         report = HOST.reports.of(name)
         HOST.reports.loaded(name, not report.failed("import"))
     LOADED.txt2img.initialize_scripts(is_img2img=False)
@@ -159,6 +180,15 @@ def _open_namespace() -> None:
         folder = str(extension.path / SCRIPTS)
         if hasattr(namespace, "__path__") and folder not in namespace.__path__:
             namespace.__path__ = [*namespace.__path__, folder]
+
+
+def _load_own() -> None:
+    """Load the scripts that A1111 has itself, before all others; `scripts.xyz_grid` is the same module."""
+    for path in sorted(OWN_SCRIPTS.glob("*.py")):
+        module = load_module(str(path))
+        _register(module, ScriptFile(str(REPO_ROOT), path.name, str(path)))
+        sys.modules[f"{SCRIPTS}.{path.stem}"] = module
+        setattr(sys.modules[SCRIPTS], path.stem, module)
 
 
 def load_module(path: str) -> ModuleType:

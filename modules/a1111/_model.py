@@ -1,14 +1,23 @@
-"""What stands for the loaded model: the facts of the chosen checkpoint. Its inside is not that of A1111."""
+"""`shared.sd_model`: the facts of the chosen checkpoint, and the inside of the one that counts now."""
 
 from __future__ import annotations
 
-from typing import Any, NoReturn
+from typing import Any
 
 from modules.a1111 import devices, sd_models
+from modules.a1111._ldm_model import DiffusionEngine, LatentDiffusion
+from modules.a1111._ldm_runs import present_view
 from modules.a1111._placeholders import NotInEasel, calling_extension
+from modules.core.errors import EaselError
 from modules.library.identify import VELOCITY
 
-_INSIDE = "Easel's models have another inside than A1111's; extensions that reach into the model cannot do that here."
+_PARTS = frozenset({
+    "model", "cond_stage_model", "conditioner", "betas", "alphas_cumprod", "alphas_cumprod_prev", "num_timesteps",
+    "sqrt_alphas_cumprod", "sqrt_one_minus_alphas_cumprod", "log_one_minus_alphas_cumprod", "sqrt_recip_alphas_cumprod",
+    "sqrt_recipm1_alphas_cumprod", "scale_factor", "training", "network_layer_mapping",
+})
+"""What a view has besides what its class has."""
+_ELSEWHERE = "Easel's models have the inside that those of A1111 have, and nothing beside that."
 
 
 class NoSuchPart(NotInEasel, AttributeError):
@@ -16,7 +25,7 @@ class NoSuchPart(NotInEasel, AttributeError):
 
 
 class ModelFacade:
-    """`shared.sd_model`: what is known of the chosen checkpoint, without its tensors."""
+    """`shared.sd_model`. What an extension puts here is what the engine asks, until the run ends."""
 
     @property
     def sd_checkpoint_info(self) -> sd_models.CheckpointInfo:
@@ -71,7 +80,14 @@ class ModelFacade:
         """Do nothing: the engine moves its models by itself."""
         return self
 
-    def __getattr__(self, name: str) -> NoReturn:
+    def __getattr__(self, name: str) -> Any:
         culprit = calling_extension()
         who = f"The extension {culprit} uses" if culprit else "Something uses"
-        raise NoSuchPart(f"{who} shared.sd_model.{name}. {_INSIDE}")
+        if name not in _PARTS and not hasattr(DiffusionEngine, name) and not hasattr(LatentDiffusion, name):
+            raise NoSuchPart(f"{who} shared.sd_model.{name}. {_ELSEWHERE}")
+        try:
+            return getattr(present_view(), name)
+        except EaselError as error:
+            raise NoSuchPart(f"{who} shared.sd_model.{name}. {error}") from error
+        except AttributeError as error:
+            raise NoSuchPart(f"{who} shared.sd_model.{name}, which this model does not have.") from error

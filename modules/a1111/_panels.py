@@ -17,10 +17,13 @@ from modules.a1111 import paths_internal, script_callbacks, scripts, shared
 from modules.a1111._gradio3 import shim
 from modules.a1111._host import HOST, extension_of
 from modules.a1111._observing import observed, outside_blocks, same_place
+from modules.a1111._page_parts import parts
+from modules.a1111._runner import initial_value
 from modules.a1111._stand_ins import ALIASES, build_stand_ins
-from modules.a1111._values import encode
-from modules.a1111._working import working_for
-from modules.web.panels import ForeignScript, ForeignTab, PageFiles
+from modules.a1111._values import Usual, encode
+from modules.a1111._working import extension_at_work, working_for
+from modules.core.parameters import PARAMETERS
+from modules.web.panels import ApiScript, ForeignScript, ForeignTab, PageFiles
 
 IMG2IMG = "img2img"
 OWN_TABS = ("txt2img", IMG2IMG, "pnginfo", "models", "modelmerger", "queue", "settings", "extensions")
@@ -31,7 +34,9 @@ TEMPORARY = "tmp"
 class AdapterPanels:
     """The panels of the extensions that are loaded; see `web.panels.Panels` for when which method is called."""
 
-    def __init__(self) -> None:
+    def __init__(self, stop: Callable[[], None] = lambda: None) -> None:
+        """`stop` unloads the extensions."""
+        self._stop = stop
         self._scripts: dict[str, list[ForeignScript]] = {}
         self._ids: set[str] = set(OWN_TABS)
 
@@ -86,6 +91,28 @@ class AdapterPanels:
         placed = [next(given, None) if isinstance(control, Component) else None for control in inputs]
         return encode([0, *placed], HOST.connected.inputs.keep)
 
+    def api_scripts(self, tab: str) -> Sequence[ApiScript]:
+        """Return all scripts with what is known of their controls."""
+        runner = _runner(tab)
+        runner.ensure_controls()
+        return [_api_script(script) for script in runner.scripts if script.args_from is not None]
+
+    def api_arguments(self, tab: str, given: Mapping[str, Sequence[object]]) -> str:
+        """Return arguments for the scripts that are named, and for all others what their controls begin with."""
+        runner = _runner(tab)
+        values: list[object] = [Usual()] * len(runner.inputs)
+        values[0] = 0
+        for script in runner.scripts:
+            asked = given.get(script.name or "", ()) if script.args_from is not None else ()
+            for place, value in zip(range(script.args_from or 0, script.args_to or 0), asked, strict=False):
+                values[place] = value
+        return encode(values, HOST.connected.inputs.keep)
+
+    def locked_options(self) -> frozenset[str]:
+        """Return the keys of options that their extensions keep from A1111's API."""
+        labels = shared.opts.data_labels
+        return frozenset(key for key, info in labels.items() if info.restrict_api) | shared.restricted_opts
+
     def tabs(self) -> Sequence[ForeignTab]:
         """Return the tabs that extensions have built, outside of the page that is being built."""
         with outside_blocks():
@@ -96,7 +123,21 @@ class AdapterPanels:
 
     def started(self, page: Any, app: Any) -> None:
         """Tell extensions that the page was built, and give them the application for routes of their own."""
+        parts().finish(page, {tab: _runner(tab).inputs[1:] for tab in ("txt2img", IMG2IMG)})
         script_callbacks.app_started_callback(page, app)
+
+    def stopped(self) -> None:
+        """Tell extensions that they are unloaded, and put back what they replaced."""
+        self._stop()
+
+    def counted(self, text: str, positive: bool, styles: Sequence[str]) -> str:
+        """Return a prompt as extensions want its tokens counted."""
+        if not script_callbacks.has_any("before_token_counter"):
+            return text
+        steps = int(PARAMETERS["steps"].default)
+        params = script_callbacks.BeforeTokenCounterParams(text, steps, list(styles), is_positive=positive)
+        script_callbacks.before_token_counter_callback(params)
+        return str(params.prompt)
 
     def files(self) -> PageFiles:
         """Return the extensions' scripts and style sheets, extension by extension and by name."""
@@ -150,6 +191,24 @@ def _guarded(filename: str, call: Callable[[], Any]) -> Any:
     return None
 
 
+def _api_script(script: Any) -> ApiScript:
+    title = str(_guarded(script.filename, script.title) or script.name)
+    arguments = tuple(_described(control) for control in script.controls or ())
+    return ApiScript(script.name or title.lower(), title, bool(script.alwayson), arguments)
+
+
+def _described(control: Any) -> dict[str, Any]:
+    """Return what A1111's API tells of a control; a value that is no plain JSON is left out."""
+    choices = getattr(control, "choices", None)
+    facts = {name: getattr(control, name, None) for name in ("minimum", "maximum", "step")}
+    return {
+        "label": getattr(control, "label", None) or "",
+        "value": json.loads(json.dumps(initial_value(control), default=lambda value: None)),
+        **{name: value if isinstance(value, (int, float)) else None for name, value in facts.items()},
+        "choices": None if choices is None else [each[0] if isinstance(each, tuple) else each for each in choices],
+    }
+
+
 def _build_script(runner: Any, script: Any) -> None:
     """Make a script's controls in a group of their own, unless the script wants none."""
 
@@ -189,6 +248,9 @@ def _before_component(component: Any, **kwargs: Any) -> None:
 
 
 def _after_component(component: Any, **kwargs: Any) -> None:
+    extension = extension_at_work() if kwargs.get("elem_id") else ""
+    if extension:
+        HOST.reports.claim(extension, "id", str(kwargs["elem_id"]))
     kwargs = _renamed(kwargs)
     script_callbacks.after_component_callback(component, **kwargs)
     if scripts.scripts_current is not None:

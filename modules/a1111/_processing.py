@@ -110,6 +110,15 @@ class StableDiffusionProcessing:
         self.cached_uc, self.cached_c = [None, None], [None, None]
 
     @property
+    def sd_model(self) -> Any:  # noqa: F811 (a field that cannot be set, as in A1111)
+        """The model, as `shared.sd_model` has it."""
+        return HOST.own_state.get("sd_model")
+
+    @sd_model.setter
+    def sd_model(self, value: Any) -> None:
+        pass
+
+    @property
     def scripts(self) -> Any:
         """The runner whose always-on scripts take part; None for none."""
         return self.scripts_value
@@ -172,9 +181,18 @@ class StableDiffusionProcessing:
     def init(self, all_prompts: Any, all_seeds: Any, all_subseeds: Any) -> None:
         """Do nothing: the engine prepares pictures."""
 
-    def sample(self, *_: object, **__: object) -> Any:
-        """Raise NotInEasel: sampling is the engine's."""
-        raise NotInEasel("p.sample is the engine's business in Easel; process_images makes pictures.")
+    def sample(
+        self, conditioning: Any, unconditional_conditioning: Any, seeds: Any, subseeds: Any, subseed_strength: float,
+        prompts: Any,
+    ) -> Any:  # fmt: skip
+        """Return the clean latents of the batch that is at work; what was put in its place may call this.
+
+        What the arguments say is known: conditioning and noise are those of `p`. Raises NotInEasel outside of runs.
+        """
+        run = HOST.runs.current()
+        if run is None or run.at_work is None or run.at_work.go_on is None:
+            raise NotInEasel("p.sample belongs to a run that is at work; process_images makes pictures.")
+        return run.at_work.go_on()
 
     def get_token_merging_ratio(self, for_hr: bool = False) -> float:
         """Return 0: tokens are not merged."""

@@ -259,11 +259,15 @@ class ScriptRunner:
         raise KeyError(f"{script_name} has no control {arg_elem_id}")
 
 
+def initial_value(control: Any) -> Any:
+    """Return what a control that nobody has touched shows."""
+    value = getattr(control, "value", None)
+    return value() if callable(value) else value
+
+
 def _initial(control: Any) -> Any:
     """Return what a function gets of a control that nobody has touched: of some its choice's number."""
-    value = getattr(control, "value", None)
-    if callable(value):
-        value = value()
+    value = initial_value(control)
     if getattr(control, "type", None) != "index":
         return value
     choices = [choice[-1] if isinstance(choice, (list, tuple)) else choice for choice in control.choices or ()]

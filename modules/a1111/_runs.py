@@ -46,7 +46,8 @@ class Run:
 
     `p`: whose batch is at work. `first`: index of the batch's first picture among those of `p`; `places`: which of them
     the engine makes now. `inside`: the engine is at work, so that further runs must be nested ones. `more`: pictures
-    that scripts added to a batch.
+    that scripts added to a batch. `at_work`: the pass that goes on, as `_walks.py` has it. `rng`: the noise that `p`
+    was given for the batch; `drawn`: what an extension's own has drawn for it.
     """
 
     generation: Generation
@@ -64,7 +65,9 @@ class Run:
     skipped: set[int] = field(default_factory=set)
     kept: list[Image] = field(default_factory=list)
     more: list[Image] = field(default_factory=list)
-    passes: int = 0
+    at_work: Any = None
+    rng: Any = None
+    drawn: Any = None
 
     @property
     def cancel(self) -> CancelToken:
@@ -125,12 +128,8 @@ class PieceSink:
             if run.top and not run.streams:
                 first = 0
             event = replace(event, first_image=first)
-        if isinstance(event, StepDone):
-            state = HOST.own_state.get("state")
-            if state is not None:
-                state.sampling_step, state.sampling_steps = event.step, event.steps
-            if not run.top:
-                return
+        if isinstance(event, StepDone) and not run.top:
+            return
         run.generation.sink.publish(event)
 
     def wants_preview(self, step: int) -> bool:
@@ -205,7 +204,7 @@ def make_batch(run: Run, p: StableDiffusionProcessing) -> list[tuple[int, Genera
     for piece in pieces_of(p, request):
         if run.cancel.interrupted():
             raise GenerationStopped
-        run.places, run.passes = piece.places, 0
+        run.places = piece.places
         sink = PieceSink(run, p, piece.places)
         inner = replace(
             run.generation, request=piece_request(run, p, piece), sink=sink, pictures=run.pictures, done=frozenset(),

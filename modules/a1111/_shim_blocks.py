@@ -1,22 +1,40 @@
-"""What of Gradio 3's `Blocks` was looked into from outside: its dependencies as a list of dictionaries (S25)."""
+"""What of Gradio 3's `Blocks` was looked into from outside: its dependencies and functions as lists (S25)."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import gradio as gr
 
+from modules.a1111._page_parts import parts
 from modules.a1111._patching import Patches
+from modules.a1111._working import extension_at_work
+
+
+class Functions(dict[int, Any]):
+    """Gradio 6's functions by number, which yield themselves where Gradio 3 had a list of them."""
+
+    def __iter__(self) -> Iterator[Any]:
+        yield from self.values()
+        yield from parts().events
 
 
 def add_blocks_views(patches: Patches) -> None:
     """Give Blocks what Gradio 3's had."""
+    original = gr.Blocks.__dict__["fns"].fget
+
+    def functions(blocks: Any) -> dict[int, Any]:
+        found: dict[int, Any] = original(blocks)
+        return Functions(found) if extension_at_work() else found
+
+    patches.set(gr.Blocks, "fns", property(functions))
     patches.set(gr.Blocks, "dependencies", property(dependencies))
 
 
 def dependencies(blocks: Any) -> list[dict[str, Any]]:
-    """Return the events of a page as Gradio 3 listed them; a copy, so that only reading makes sense."""
+    """Return the events of a page as Gradio 3 listed them, Generate's too; a copy, so that only reading makes sense."""
+    known = dict.values(blocks.fns)
     return [
         {
             "targets": [target for target, _ in function.targets],
@@ -29,7 +47,7 @@ def dependencies(blocks: Any) -> list[dict[str, Any]]:
             "api_name": function.api_name,
             "trigger_after": function.trigger_after,
         }
-        for function in blocks.fns.values()
+        for function in (*known, *parts().events)
     ]
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import gradio as gr
 
+from modules.a1111._page_parts import build_event_parts
 from modules.web.forms import IMG2IMG, TXT2IMG
 
 ALIASES: Mapping[str, str] = {f"{tab}_script_list": "script_list" for tab in (TXT2IMG, IMG2IMG)}
@@ -38,6 +39,7 @@ def build_stand_ins(tab: str) -> None:
             _make_all(FOLDERS, tab, lambda element: gr.Textbox(elem_id=element))
         _make_all(BUTTONS, tab, lambda element: gr.Button(elem_id=element))
         _make_all(TEXTS, tab, lambda element: gr.Textbox(elem_id=element))
+        build_event_parts(tab)
 
 
 def _make_all(names: tuple[str, ...], tab: str, make: Callable[[str], Any]) -> None:

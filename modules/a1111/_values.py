@@ -23,7 +23,7 @@ from modules.a1111._host import HOST
 from modules.core.errors import EaselError
 
 MARK = "$easel"
-PICTURE, FILE, OBJECT = "picture", "file", "object"
+PICTURE, FILE, OBJECT, USUAL = "picture", "file", "object", "usual"
 MOST_OBJECTS = 2000
 Keep = Callable[[bytes], str]
 """Keeps a picture's file and returns its hash."""
@@ -33,6 +33,10 @@ Load = Callable[[str], Image.Image]
 
 class ValueGone(EaselError):
     """A value of an extension's control is no longer there, since the server was started anew."""
+
+
+class Usual:
+    """Stands for the value that a control begins with, whatever that is when the arguments are read."""
 
 
 class Objects:
@@ -73,6 +77,8 @@ def decode(text: str, load: Load) -> list[Any]:
 
 
 def _encoded(value: Any, keep: Keep) -> Any:
+    if isinstance(value, Usual):
+        return {MARK: USUAL}
     if isinstance(value, NamedString):
         return {MARK: FILE, "path": str(value)}
     if value is None or isinstance(value, (str, bool, int)) or (isinstance(value, float) and math.isfinite(value)):
@@ -100,6 +106,8 @@ def _decoded(value: Any, load: Load) -> Any:
         return NamedString(value["path"])
     if kind == OBJECT:
         return _objects().find(value["token"])
+    if kind == USUAL:
+        return Usual()
     return {key: _decoded(each, load) for key, each in value.items()}
 
 

@@ -17,7 +17,7 @@ from modules.a1111._processing import StableDiffusionProcessing as Processing
 from modules.a1111._processing import StableDiffusionProcessingImg2Img as Img2Img
 from modules.a1111._processing import StableDiffusionProcessingTxt2Img as Txt2Img
 from modules.a1111.options import Options
-from modules.a1111.sd_samplers import get_sampler_and_scheduler
+from modules.a1111.sd_samplers import engine_names
 from modules.core.parameters import NO_REFINER, PARAMETERS, SAME_CHECKPOINT, SAME_SAMPLER, SAME_SCHEDULER
 from modules.core.picture_parameters import (
     INPAINT_MASKED,
@@ -152,7 +152,7 @@ def request_of(p: Processing, pictures: Pictures, image: int = 0) -> GenerationR
     values.update({name: getattr(p, name) for name in SAME_NAME})
     sampler, scheduler = p.sampler_name or values["sampler"], p.scheduler or values["scheduler"]
     if (sampler, scheduler) != (base.sampler, base.scheduler):
-        sampler, scheduler = get_sampler_and_scheduler(sampler, scheduler, convert_automatic=False)
+        sampler, scheduler = engine_names(sampler, scheduler)
     values.update(
         sampler=sampler,
         scheduler=scheduler,

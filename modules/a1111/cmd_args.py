@@ -7,7 +7,8 @@ line; what it holds is A1111's default.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +47,10 @@ _MODEL_FOLDERS = {
 class TolerantParser(argparse.ArgumentParser):
     """Takes what it does not know, since the command line may hold flags of an extension that is off."""
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self.wanted_again: list[argparse.Action] = []
+        super().__init__(*args, **kwargs)
+
     def parse_args(  # type: ignore[override]
         self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
     ) -> argparse.Namespace:
@@ -53,19 +58,31 @@ class TolerantParser(argparse.ArgumentParser):
         return self.parse_known_args(args, namespace)[0]
 
     def add_argument(self, *names: str, **rest: Any) -> argparse.Action:  # type: ignore[override]
-        """Add a flag; one that is there already takes the new form, since two extensions may want the same."""
-        try:
+        """Add a flag; one that is there already stays and takes the default, since two extensions may want the same."""
+        known = next((self._option_string_actions[name] for name in names if name in self._option_string_actions), None)
+        if known is None:
             return super().add_argument(*names, **rest)
-        except argparse.ArgumentError:
-            known = next(self._option_string_actions[name] for name in names if name in self._option_string_actions)
-            if "default" in rest:
-                known.default = rest["default"]
-            return known
+        if "default" in rest:
+            known.default = rest["default"]
+        self.wanted_again.append(known)
+        return known
+
+    @contextmanager
+    def declaring(self) -> Iterator[list[argparse.Action]]:
+        """Collect the flags that are added inside, also to groups; the list is complete when the block ends."""
+        before, found = len(self._actions), list[argparse.Action]()
+        self.wanted_again.clear()
+        try:
+            yield found
+        finally:
+            own = build_parser()._option_string_actions  # noqa: SLF001
+            again = [action for action in self.wanted_again if not own.keys() & set(action.option_strings)]
+            found += [*self._actions[before:], *again]
 
 
 def _make() -> TolerantParser:
     parent = build_parser()
-    made = TolerantParser(parents=[parent], add_help=False, conflict_handler="error", allow_abbrev=False)
+    made = TolerantParser(parents=[parent], add_help=False, conflict_handler="resolve", allow_abbrev=False)
     known = {action.dest for action in made._actions}  # noqa: SLF001
     for name in _FLAGS:
         if name not in known:

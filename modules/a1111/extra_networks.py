@@ -9,6 +9,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from modules.a1111._host import HOST
+from modules.a1111._owners import owner_of
+from modules.a1111._placeholders import calling_extension
 from modules.prompts.tags import read_tags
 
 re_extra_net = re.compile(r"<(\w+):([^>]+)>")
@@ -62,6 +65,9 @@ def initialize() -> None:
 
 def register_extra_network(extra_network: ExtraNetwork) -> None:
     """Keep a kind of network under its name."""
+    culprit = calling_extension()
+    if culprit:
+        HOST.reports.claim(culprit, "network", extra_network.name)
     REGISTRY[extra_network.name] = extra_network
 
 
@@ -85,15 +91,26 @@ def lookup_extra_networks(extra_network_data: dict[str, Any]) -> dict[Any, list[
 
 
 def activate(p: Any, extra_network_data: dict[str, Any]) -> None:
-    """Let the kinds that extensions added put in their networks; the engine puts in its own."""
-    for network, arguments in lookup_extra_networks(extra_network_data or {}).items():
-        network.activate(p, arguments)
+    """Let the kinds that extensions added put in their networks, and tell the scripts; the engine puts in its own.
+
+    Kinds that no prompt names are asked too, with nothing to put in.
+    """
+    asked = lookup_extra_networks(extra_network_data or {})
+    for network in dict.fromkeys([*asked, *REGISTRY.values()]):
+        with HOST.guarding(owner_of(type(network)), "hook", f"{network.name}.activate"):
+            network.activate(p, asked.get(network, []))
+    if p.scripts is not None:
+        p.scripts.after_extra_networks_activate(
+            p, batch_number=p.iteration, prompts=p.prompts, seeds=p.seeds, subseeds=p.subseeds,
+            extra_network_data=extra_network_data,
+        )  # fmt: skip
 
 
 def deactivate(p: Any, extra_network_data: dict[str, Any]) -> None:
     """Let the kinds that extensions added take their networks out."""
-    for network in lookup_extra_networks(extra_network_data or {}):
-        network.deactivate(p)
+    for network in dict.fromkeys([*lookup_extra_networks(extra_network_data or {}), *REGISTRY.values()]):
+        with HOST.guarding(owner_of(type(network)), "hook", f"{network.name}.deactivate"):
+            network.deactivate(p)
 
 
 def parse_prompt(prompt: str) -> tuple[str, dict[str, list[ExtraNetworkParams]]]:

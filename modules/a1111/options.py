@@ -9,6 +9,7 @@ from typing import Any
 
 from modules.a1111._core_options import CORE_DEFAULTS
 from modules.a1111._host import HOST
+from modules.a1111._placeholders import calling_extension
 from modules.core.errors import EaselError
 from modules.settings.schema import OPTIONS, Kind, Option
 
@@ -287,6 +288,9 @@ class Options:
     def add_option(self, key: str, info: OptionInfo) -> None:
         """Make an option known: it is in Easel's settings from now on."""
         self.data_labels[key] = info
+        culprit = calling_extension()
+        if culprit:
+            HOST.reports.claim(culprit, "option", key)
         option = described(key, info)
         if option is not None and HOST.services is not None:
             HOST.services.settings.declare([option])
@@ -325,8 +329,12 @@ def _outwards(key: str, value: Any) -> Any:
 
 
 def told(options: Options, changes: Mapping[str, Any]) -> None:
-    """Call what extensions want called when options change; each error stays with its extension."""
+    """Call what extensions want called when options change; each error stays with its extension.
+
+    What an extension has set and not saved no longer counts for these.
+    """
     for key in changes:
+        options.changed_values.pop(key, None)
         info = options.data_labels.get(key)
         if info is not None and info.onchange is not None:
             try:

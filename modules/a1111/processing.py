@@ -11,9 +11,10 @@ import numpy as np
 import torch
 from PIL import Image
 
-from modules.a1111 import _infotext
+from modules.a1111 import _infotext, extra_networks
 from modules.a1111._host import HOST
 from modules.a1111._outside import as_job
+from modules.a1111._parts import begin_noise
 from modules.a1111._processed import Processed
 from modules.a1111._processing import (
     StableDiffusionProcessing,
@@ -23,6 +24,7 @@ from modules.a1111._processing import (
 from modules.a1111._runs import Run, make_batch, nested
 from modules.a1111._script_base import PostprocessBatchListArgs, PostprocessImageArgs
 from modules.a1111._view import inherited_request
+from modules.a1111.shared_options import overridden
 from modules.a1111.shared_state import state
 from modules.core.errors import GenerationStopped
 from modules.core.version import VERSION_TEXT
@@ -95,7 +97,8 @@ def complete(p: StableDiffusionProcessing) -> Processed:
         p._base = inherited_request(HOST.runs.current().generation.request)  # noqa: SLF001
     if p.scripts is not None:
         p.scripts.before_process(p)
-    return process_images_inner(p)
+    with overridden(p.override_settings or {}, bool(p.override_settings_restore_afterwards)):
+        return process_images_inner(p)
 
 
 def process_images_inner(p: StableDiffusionProcessing) -> Processed:
@@ -150,12 +153,15 @@ def _make_all(run: Run, p: StableDiffusionProcessing, images: list[Image.Image],
         if run.streams and p is run.owner and run.generation.done.issuperset(indexes):
             continue
         cut_batch(p, batch)
+        begin_noise(run, p)
         given = {"prompts": p.prompts, "seeds": p.seeds, "subseeds": p.subseeds}
         if p.scripts is not None:
             p.scripts.before_process_batch(p, batch_number=batch, **given)
         if not p.prompts:
             return
         p.parse_extra_network_prompts()
+        if not p.disable_extra_networks:
+            extra_networks.activate(p, p.extra_network_data)
         if p.scripts is not None:
             p.scripts.process_batch(p, batch_number=batch, **given)
         active, run.p = run.p, p
@@ -163,6 +169,8 @@ def _make_all(run: Run, p: StableDiffusionProcessing, images: list[Image.Image],
             made = make_batch(run, p)
         finally:
             run.p = active
+            if not p.disable_extra_networks:
+                extra_networks.deactivate(p, p.extra_network_data)
         images += [image.pixels for _, image in sorted(made, key=lambda pair: pair[0])]
         texts += [image.infotext for _, image in sorted(made, key=lambda pair: pair[0])]
         images += run.more

@@ -231,14 +231,14 @@ def before_ui_callback() -> None:
 
 
 def list_optimizers_callback() -> list[Any]:
-    """Return what extensions add to the ways of computing attention; Easel uses none of them."""
+    """Return what extensions add to the ways of computing attention; Easel keeps to torch's own."""
     found: list[Any] = []
     _call("list_optimizers", found)
     return found
 
 
 def list_unets_callback() -> list[Any]:
-    """Return what extensions add to the U-Nets; Easel uses none of them."""
+    """Return what extensions add to the U-Nets."""
     found: list[Any] = []
     _call("list_unets", found)
     return found

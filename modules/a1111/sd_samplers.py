@@ -2,55 +2,67 @@
 
 from __future__ import annotations
 
-from types import MappingProxyType
 from typing import Any
 
-from modules.a1111 import sd_schedulers
-from modules.a1111._placeholders import NotInEasel
+from modules.a1111 import sd_samplers_kdiffusion, sd_samplers_lcm, sd_samplers_timesteps, sd_schedulers
+from modules.a1111._host import HOST
+from modules.a1111._k_sampling import label_of
+from modules.a1111._owners import owner_of
 from modules.a1111.sd_samplers_common import SamplerData
 from modules.sampling import registry
 
-
-def _no_constructor(*_: object) -> Any:
-    raise NotInEasel("Samplers of Easel are run by its engine; an extension cannot make one by itself.")
-
-
-def _data(sampler: registry.Sampler) -> SamplerData:
-    options: dict[str, Any] = {"scheduler": sampler.default_schedule.lower()} if sampler.default_schedule else {}
-    if sampler.second_order:
-        options["second_order"] = True
-    if sampler.brownian:
-        options["brownian_noise"] = True
-    if sampler.ensd:
-        options["uses_ensd"] = True
-    if sampler.drops_penultimate:
-        options["discard_next_to_last_sigma"] = True
-    return SamplerData(sampler.label, _no_constructor, list(sampler.aliases), options)
-
-
-ALL = tuple(_data(sampler) for sampler in registry.SAMPLERS)
+_BY_LABEL = {
+    data.name: data
+    for data in (
+        *sd_samplers_kdiffusion.samplers_data_k_diffusion,
+        *sd_samplers_timesteps.samplers_data_timesteps,
+        *sd_samplers_lcm.samplers_data_lcm,
+    )
+}
+ALL: list[SamplerData] = [_BY_LABEL[sampler.label] for sampler in registry.SAMPLERS]
 all_samplers = ALL
-ALL_SAMPLERS_MAP = MappingProxyType({sampler.name: sampler for sampler in ALL})
+ALL_SAMPLERS_MAP: dict[str, SamplerData] = {data.name: data for data in ALL}
 all_samplers_map = ALL_SAMPLERS_MAP
-samplers = ALL
-samplers_for_img2img = ALL
-SAMPLERS_HIDDEN = MappingProxyType({})
+SHOWN: list[SamplerData] = list(ALL)
+samplers = SHOWN
+samplers_for_img2img = SHOWN
+SAMPLERS_HIDDEN: dict[str, SamplerData] = {}
 samplers_hidden = SAMPLERS_HIDDEN
-SAMPLERS_MAP = MappingProxyType({
-    name.lower(): sampler.name for sampler in ALL for name in (sampler.name, *sampler.aliases)
-})
+SAMPLERS_MAP: dict[str, str] = {name.lower(): data.name for data in ALL for name in (data.name, *data.aliases)}
 samplers_map = SAMPLERS_MAP
 
 
 def find_sampler_config(name: str | None) -> SamplerData:
-    """Return a sampler by its name; the first for an unknown one."""
-    label = samplers_map.get((name or "").lower())
-    return all_samplers_map.get(label or "", ALL[0])
+    """Return a sampler by its name, those of extensions too; the first for an unknown one."""
+    known = all_samplers_map.get(name or "") or next((data for data in all_samplers if data.name == name), None)
+    if known is not None:
+        return known
+    return all_samplers_map.get(samplers_map.get((name or "").lower(), ""), all_samplers[0])
 
 
 def create_sampler(name: str, model: Any) -> Any:
-    """Raise NotInEasel: samplers are run by the engine."""
-    return find_sampler_config(name).constructor(model)
+    """Return a sampler, made for one pass."""
+    config = find_sampler_config(name)
+    sampler = config.constructor(model)
+    sampler.config = config
+    return sampler
+
+
+def engine_names(sampler_name: str, scheduler_name: str | None) -> tuple[str, str]:
+    """Return the labels of the engine's sampler and schedule for names of A1111's lists.
+
+    For a sampler that an extension made of one of ours it is that; one with a function of its own is planned as Euler.
+    """
+    config = find_sampler_config(sampler_name)
+    if config.name in _BY_LABEL:
+        return get_sampler_and_scheduler(sampler_name, scheduler_name, convert_automatic=False)
+    label = "Euler"
+    with HOST.guarding(owner_of(config.constructor), "hook", f"sampler {sampler_name}"):
+        label = label_of(getattr(config.constructor(HOST.own_state.get("sd_model")), "func", None)) or label
+    chosen = sd_schedulers.schedulers_map.get(scheduler_name or "", sd_schedulers.schedulers[0])
+    if chosen.name == "automatic":
+        chosen = sd_schedulers.schedulers_map.get(config.options.get("scheduler") or "", chosen)
+    return label, chosen.label if chosen.label in registry.schedule_labels() else registry.AUTOMATIC
 
 
 def set_samplers() -> None:
@@ -59,26 +71,28 @@ def set_samplers() -> None:
 
 def visible_samplers() -> list[SamplerData]:
     """Return the samplers that are shown."""
-    return list(ALL)
+    return [data for data in all_samplers if data.name not in samplers_hidden]
 
 
 def visible_sampler_names() -> list[str]:
     """Return the names of the samplers that are shown."""
-    return [sampler.name for sampler in ALL]
+    return [data.name for data in visible_samplers()]
 
 
 def get_sampler_and_scheduler(
     sampler_name: str | None, scheduler_name: str | None, *, convert_automatic: bool = True
 ) -> tuple[str, str]:
     """Return labels for a sampler's name, which may hold a schedule's as before version 1.9, and a schedule's."""
-    name = sampler_name or ALL[0].name
+    name = sampler_name or all_samplers[0].name
     chosen = sd_schedulers.schedulers_map.get(scheduler_name or "", sd_schedulers.schedulers[0])
-    if registry.find_sampler(name) is None:
+    if registry.find_sampler(name) is None and name not in all_samplers_map:
         legacy = registry.split_legacy_name(name)
         if legacy is not None:
             name = legacy[0]
             chosen = sd_schedulers.schedulers_map.get(legacy[1], chosen)
     sampler = find_sampler_config(name)
+    if chosen.label not in registry.schedule_labels():
+        chosen = sd_schedulers.schedulers[0]
     if convert_automatic and sampler.options.get("scheduler") == chosen.name:
         chosen = sd_schedulers.schedulers[0]
     return sampler.name, chosen.label

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from modules.a1111._placeholders import placeholder
+from modules.a1111.sd_samplers_timesteps import VanillaStableDiffusionSampler
 
-VanillaStableDiffusionSampler = placeholder("modules.sd_samplers_compvis", "VanillaStableDiffusionSampler")
+__all__ = ["VanillaStableDiffusionSampler"]

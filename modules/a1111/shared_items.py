@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from modules.a1111 import options, sd_models, sd_samplers, sd_vae
+from modules.a1111 import options, sd_models, sd_samplers, sd_unet, sd_vae
 from modules.a1111._host import HOST
 from modules.core.parameters import PARAMETERS
 
@@ -20,12 +20,13 @@ def refresh_vae_list() -> None:
 
 
 def sd_unet_items() -> list[str]:
-    """Return the U-Nets that may be chosen: the checkpoint's own."""
-    return ["Automatic", "None"]
+    """Return the U-Nets that may be chosen: the checkpoint's own, and those of extensions."""
+    return ["Automatic", "None", *(str(option.label) for option in sd_unet.unet_options)]
 
 
 def refresh_unet_list() -> None:
-    """Do nothing."""
+    """Ask the extensions for theirs again."""
+    sd_unet.list_unets()
 
 
 def refresh_checkpoints() -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from types import MappingProxyType
 from typing import Any
 
@@ -36,6 +37,21 @@ class Templates(dict[str, OptionInfo]):
 def options() -> Options:
     """Return the one `opts`."""
     return HOST.state("opts", Options)
+
+
+@contextmanager
+def overridden(values: Mapping[str, Any], restore: bool = True) -> Iterator[None]:
+    """Have options another value inside, on `opts` alone; afterwards as before, where that is wanted."""
+    changed = options().changed_values
+    before = {key: changed[key] for key in values if key in changed}
+    changed.update(values)
+    try:
+        yield
+    finally:
+        if restore:
+            for key in values:
+                changed.pop(key, None)
+            changed.update(before)
 
 
 def __getattr__(name: str) -> Any:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from modules.a1111 import processing, scripts
+from modules.a1111._form_runs import form_of, made, processing_of_form
 from modules.a1111.infotext_utils import create_override_settings_dict
 
 
@@ -17,6 +18,10 @@ def txt2img_create_processing(  # noqa: PLR0913 (A1111's signature)
     override_settings_texts: Sequence[str], *args: Any, force_enable_hr: bool = False,
 ) -> Any:  # fmt: skip
     """Return `p` for the values of the form, in A1111's order."""
+    form = form_of(args)
+    if form is not None:
+        named = {name: value for name, value in locals().items() if name not in ("args", "form")}
+        return processing_of_form("txt2img", named, args, form)
     p = processing.StableDiffusionProcessingTxt2Img(
         prompt=prompt, negative_prompt=negative_prompt, styles=prompt_styles, n_iter=n_iter, batch_size=batch_size,
         cfg_scale=cfg_scale, height=height, width=width, enable_hr=enable_hr or force_enable_hr,
@@ -33,6 +38,4 @@ def txt2img_create_processing(  # noqa: PLR0913 (A1111's signature)
 
 def txt2img(id_task: str, request: Any, *args: Any) -> tuple[Any, str, str, str]:
     """Make pictures of the form's values; returns them with their facts as JSON and as HTML."""
-    p = txt2img_create_processing(id_task, request, *args)
-    processed = scripts.scripts_txt2img.run(p, *p.script_args) or processing.process_images(p)
-    return processed.images, processed.js(), processed.info, processed.comments
+    return made(txt2img_create_processing(id_task, request, *args))

@@ -9,6 +9,7 @@ from typing import Any
 import gradio as gr
 
 from modules.a1111._host import HOST
+from modules.a1111._page_parts import parts
 from modules.a1111.call_queue import wrap_gradio_call, wrap_gradio_call_no_job, wrap_gradio_gpu_call, wrap_queued_call
 from modules.a1111.ui_common import create_output_panel, create_refresh_button, folder_symbol, refresh_symbol
 from modules.a1111.ui_common import plaintext_to_html as _plain_paragraph
@@ -39,6 +40,13 @@ switch_values_symbol = "\U000021c5"
 restore_progress_symbol = "\U0001f300"
 detect_image_size_symbol = "\U0001f4d0"
 sample_img2img = None
+
+
+def __getattr__(name: str) -> Any:
+    """Return what an infotext fills in on a tab, under the names that older versions had for it."""
+    if name in ("txt2img_paste_fields", "img2img_paste_fields"):
+        return parts().paste_fields(name.partition("_")[0])
+    raise AttributeError(name)
 
 
 def plaintext_to_html(text: str, classname: str | None = None) -> str:

@@ -59,7 +59,17 @@ _FILES = frozenset({"checkpoint", "hr_checkpoint", "refiner_checkpoint"})
 _SIZE = re.compile(r"(\d+)\s*[xX]\s*(\d+)")
 _HASH = re.compile(r" \[[0-9a-f]+\]$")
 
+_BARE = frozenset({
+    NOTHING, "Prompt S/R", "Prompt order", "Sampler", "Hires sampler", "Checkpoint name", "Refiner checkpoint",
+})  # fmt: skip
+"""Axes whose values stand in the legend without the axis's name."""
+
 Apply = Callable[[GenerationRequest, Any, Sequence[Any]], Mapping[str, Any]]
+Confirm = Callable[[GenerationRequest, Sequence[Any]], None]
+
+
+def anything_goes(request: GenerationRequest, values: Sequence[Any]) -> None:
+    """Accept all values, whatever the request is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +77,9 @@ class Axis:
     """One kind of axis.
 
     `read` returns the values that a text holds, and `apply` the fields of a request that one of them changes, given all
-    of the axis; both raise AxisError. `show`: a value in the legend. `parameters`: what it sets. `listed`: the list of
-    names that values are from; `besides` are allowed too.
+    of the axis; both raise AxisError. `show`: a value in the legend, behind the label unless it is `bare`.
+    `parameters`: what it sets. `listed`: the list of names that values are from; `besides` are allowed too. `confirm`
+    looks at all values together, and raises AxisError.
     """
 
     label: str
@@ -79,6 +90,8 @@ class Axis:
     cost: float = 0.0
     listed: str = ""
     besides: tuple[str, ...] = ()
+    bare: bool = False
+    confirm: Confirm = anything_goes
 
     def check(self, value: object, lists: ChoiceLists) -> None:
         """Raise AxisError for a name that there is not."""
@@ -103,7 +116,7 @@ def all_axes(styles: StyleBook | None = None) -> tuple[Axis, ...]:
         axes.append(replace(_of_parameter(PARAMETERS[name]), label=label) if name else special[label])
         named.add(name)
     rest = (each for each in PARAMETERS.values() if each.name not in named and each.name not in WITHOUT_AXIS)
-    return (*axes, *map(_of_parameter, rest))
+    return tuple(replace(axis, bare=axis.label in _BARE) for axis in (*axes, *map(_of_parameter, rest)))
 
 
 def _of_parameter(parameter: Parameter) -> Axis:

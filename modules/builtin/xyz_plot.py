@@ -7,7 +7,7 @@ into the prompts, and a cell whose axes contradict each other is refused before 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,7 +27,7 @@ from modules.builtin.grid_pictures import (
 )
 from modules.builtin.xyz_axes import NOTHING, Axis, all_axes
 from modules.builtin.xyz_values import AxisError
-from modules.core.errors import FieldProblem, InvalidRequest
+from modules.core.errors import FieldProblem, InvalidRequest, PluginFailed
 from modules.core.extras import PluginValues, without_plugin
 from modules.core.parameter import RANDOM_SEED, Parameter
 from modules.core.request import ChoiceLists, GenerationRequest
@@ -46,7 +46,7 @@ _LONGEST = 100_000
 _SEEDS = frozenset({"seed", "subseed"})
 Cell = tuple[int, int, int]
 """Which values a cell has, counted from 0: of X, Y and Z."""
-_NAMES: Mapping[Tab, str] = {"txt2img": "xyz_plot", "img2img": "xyz_plot_img2img"}
+NAMES: Mapping[Tab, str] = {"txt2img": "xyz_plot", "img2img": "xyz_plot_img2img"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,29 +65,34 @@ class ChosenAxis:
 
     def told(self, value: object) -> str:
         """Return a value in the legend."""
-        axis = self.axis
-        if axis.label == NOTHING:
-            return ""
-        shown = axis.show(value)
-        return shown if axis.label in _SPEAKING else f"{axis.label}: {shown}"
-
-
-_SPEAKING = frozenset({
-    "Prompt S/R", "Prompt order", "Sampler", "Hires sampler", "Checkpoint name", "Refiner checkpoint",
-})  # fmt: skip
-"""Axes whose values are shown without the axis's name."""
+        shown = self.axis.show(value)
+        return shown if self.axis.bare else f"{self.axis.label}: {shown}"
 
 
 class XyzPlot:
-    """The plugin for one tab: axes are chosen by number too, and each tab has its own."""
+    """The plugin for one tab: axes are chosen by number too, and each tab has its own.
+
+    `more_axes` may be replaced by what returns further axes, which may be others each time; those whose label is taken
+    are left out.
+    """
 
     def __init__(
         self, tab: Tab = "txt2img", styles: StyleBook | None = None, megapixels: Megapixels = usual_megapixels
     ) -> None:
         """Offer the axes that have an effect on the tab."""
-        self._axes = {axis.label: axis for axis in all_axes(styles) if axis.suits(tab)}
+        self.tab = tab
+        self.more_axes: Callable[[], Iterable[Axis]] = tuple
+        self._own = {axis.label: axis for axis in all_axes(styles) if axis.suits(tab)}
         self._megapixels = megapixels
-        self.description = _describe(tab, tuple(self._axes))
+        self._described = _describe(tab, tuple(self._own))
+
+    @property
+    def description(self) -> PluginDescription:
+        """What the plugin is called and asked for, with the axes that there are now."""
+        labels = tuple(self._axes())
+        if labels != self._described.parameters[0].choices:
+            self._described = _describe(self.tab, labels)
+        return self._described
 
     def listen(self, run: RunStart) -> RunListener:
         """Take no part in runs: what they make is decided before."""
@@ -99,7 +104,7 @@ class XyzPlot:
         """Return a request for each cell, those of the costliest axis's values together."""
         plan = self._plan(values)
         for chosen in plan:
-            self._check(chosen, lists)
+            self._check(request, chosen, lists)
         count = len(plan[0].values) * len(plan[1].values) * len(plan[2].values)
         if count > MOST_CELLS:
             raise self._refused("x_values", "cells", str(count), f"at most {MOST_CELLS}")
@@ -128,11 +133,17 @@ class XyzPlot:
                 job.added.append(AddedPicture(SERIES, one.seed, text, _Sheet(sheets, number)))
         job.hides_parts = not job.values["include_lone_images"]
 
+    def _axes(self) -> dict[str, Axis]:
+        return {**self._own, **{axis.label: axis for axis in self.more_axes() if axis.label not in self._own}}
+
     def _plan(self, values: PluginValues) -> list[ChosenAxis]:
-        """Return the axes with their values. Raises InvalidRequest."""
-        plan = []
+        """Return the axes with their values. Raises InvalidRequest, and PluginFailed for an axis that is gone."""
+        plan, axes = [], self._axes()
         for letter in LETTERS:
-            axis, text = self._axes[str(values[f"{letter}_type"])], str(values[f"{letter}_values"])
+            label, text = str(values[f"{letter}_type"]), str(values[f"{letter}_values"])
+            axis = axes.get(label)
+            if axis is None:
+                raise PluginFailed(f"{TITLE}: there is no axis {label} here any more.")
             try:
                 read = tuple(axis.read(text))
             except AxisError as error:
@@ -142,12 +153,13 @@ class XyzPlot:
             plan.append(ChosenAxis(letter, axis, text, read, bool(values[f"vary_seeds_{letter}"])))
         return plan
 
-    def _check(self, chosen: ChosenAxis, lists: ChoiceLists) -> None:
-        for value in chosen.values:
-            try:
+    def _check(self, request: GenerationRequest, chosen: ChosenAxis, lists: ChoiceLists) -> None:
+        try:
+            for value in chosen.values:
                 chosen.axis.check(value, lists)
-            except AxisError as error:
-                raise self._refused_value(chosen.letter, chosen.axis, error) from error
+            chosen.axis.confirm(request, chosen.values)
+        except AxisError as error:
+            raise self._refused_value(chosen.letter, chosen.axis, error) from error
 
     def _cell(self, request: GenerationRequest, plan: Sequence[ChosenAxis], cell: Cell) -> GenerationRequest:
         """Return the request of a cell. Raises InvalidRequest."""
@@ -301,7 +313,7 @@ def _describe(tab: Tab, labels: tuple[str, ...]) -> PluginDescription:
     parameters.append(margin_parameter())
     axes = tuple(name for letter in LETTERS for name in (f"{letter}_type", *(f"{letter}_values",) * 2))
     return PluginDescription(
-        _NAMES[tab],
+        NAMES[tab],
         TITLE,
         tuple(parameters),
         place="script",

@@ -10,6 +10,7 @@ EaselError
 ├── JobStateConflict    the job is not in a state that allows the action
 ├── NotAllowed          only an admin may do this
 ├── DownloadFailed      a file could not be fetched, or what came is not what was announced
+├── UnknownFlags        the command line has flags that neither Easel nor an extension knows
 ├── ExtensionFailed     an extension cannot be installed, updated, removed or put back
 ├── PluginFailed        a chosen script failed, or a plugin cannot be added
 ├── OutOfMemory         the device has too little memory for this request
@@ -83,6 +84,10 @@ class DownloadFailed(EaselError):
 
 class PluginFailed(EaselError):
     """A plugin cannot do what was asked of it; the text names the plugin and the reason."""
+
+
+class UnknownFlags(EaselError):
+    """The command line has flags that neither Easel nor an extension that is on knows."""
 
 
 class ExtensionFailed(EaselError):

@@ -20,6 +20,7 @@ from modules.engine.networks import ChosenNetworks, NetworkUser, choose_networks
 from modules.engine.plan import Plan, SamplingPass
 from modules.engine.source import Canvas, Source
 from modules.hooks.registry import RunHooks
+from modules.hooks.spec import ModelAtWork
 from modules.prompts.tags import Tag
 
 logger = logging.getLogger(__name__)
@@ -78,6 +79,8 @@ class RunContext:
         model.set_vae(vae)
         model.set_seamless(request.tiling)
         self.active = model
+        if self.hooks.on_model:
+            self.hooks.on_model(ModelAtWork(entry.title, model))
         return model
 
     def finish(self) -> None:

@@ -13,7 +13,7 @@ from modules.engine.asking import Asked, edited_input, edited_output
 from modules.engine.families import VELOCITY, ModelBundle
 from modules.engine.text import Condition, EncodedPrompt
 from modules.hooks.registry import RunHooks
-from modules.hooks.spec import Guided, ModelInput
+from modules.hooks.spec import Guided, ModelInput, NetworkCall, PromptVectors
 from modules.sampling.denoisers import EpsilonDenoiser, NoiseLevels, VelocityDenoiser
 from modules.sampling.guidance import classifier_free, guidance_embedding, rescaled_x0, skips_unconditional
 
@@ -118,6 +118,7 @@ class GuidedDenoiser:
         self.acted: set[str] = set()
         self.unconditional: Tensor | None = None
         self.canvas: Canvas | None = None
+        self._scale = 1.0
         self._last_contexts: tuple[Condition, ...] = ()
         self._last_joined: dict[str, Any] = {}
 
@@ -145,7 +146,8 @@ class GuidedDenoiser:
         conditionals, guided = self._answer(x, sigma, level)
         if not self.hooks.on_guidance or self.unconditional is None:
             return guided
-        answer = Guided(x, sigma, conditionals, self.unconditional, guided)
+        weights = [part.weight for part in self.model.conditioning.positive]
+        answer = Guided(x, sigma, conditionals, self.unconditional, guided, weights, self._scale)
         self.hooks.on_guidance(answer)
         return answer.guided
 
@@ -159,12 +161,12 @@ class GuidedDenoiser:
             return self._edited(x, sigma, contexts[0], negative, self.model.conditioning.image_scale)
         conditionals, unconditional = self._asked(x, sigma, contexts, negative)
         self.unconditional = unconditional
+        # Without an unconditional prediction the prompts are joined at a scale of 1, as in A1111.
+        self._scale = self.guidance.scale if negative is not None else 1.0
         weights = [part.weight for part in parts]
         if negative is None and weights == [1.0]:
             return conditionals, conditionals[0]
-        # Without an unconditional prediction the prompts are joined at a scale of 1, as in A1111.
-        scale = self.guidance.scale if negative is not None else 1.0
-        guided = classifier_free(conditionals, weights, unconditional, scale)
+        guided = classifier_free(conditionals, weights, unconditional, self._scale)
         if not self.guidance.rescale:
             return conditionals, guided
         spread = sigma.to(x.device).view(-1, 1, 1, 1)
@@ -245,27 +247,41 @@ class GuidedDenoiser:
         `x`: (batch, channels, rows, columns), or that for each of `contexts`. `shown` takes the place of what the U-Net
         is shown besides the latents.
         """
-        count, batch, own = len(contexts), sigma.shape[0], x.dim() == LATENT_DIMENSIONS + 1
-        told, repeats = self._joined(contexts, batch), 1 if own else count
-        bundle, channels = self.model.bundle, self.model.conditioning.channels if shown is None else shown
+        count, batch = len(contexts), sigma.shape[0]
+        own, told = x.dim() == LATENT_DIMENSIONS + 1, self._joined(contexts, batch)
+        channels = self.model.conditioning.channels if shown is None else shown
+        added = told.get("added_cond_kwargs", {})
+        call = NetworkCall(
+            x.flatten(0, 1) if own else torch.cat([x] * count),
+            sigma.repeat(count),
+            PromptVectors(told["encoder_hidden_states"], added.get("text_embeds")),
+            None if channels is None else channels.expand(count * batch, -1, -1, -1),
+        )
+        answer = self.hooks.around_network(call, self._called) if self.hooks.around_network else self._called(call)
+        return list(answer.view(count, batch, *answer.shape[1:]).unbind())
+
+    def _called(self, call: NetworkCall) -> Tensor:
+        """Return x0 for each row of a call, from one call of the U-Net."""
+        bundle, rows = self.model.bundle, call.latents.shape[0]
+        told = {"encoder_hidden_states": call.vectors.context}
+        if call.vectors.pooled is not None:
+            sizes = self._last_joined["added_cond_kwargs"]["time_ids"]
+            repeated = sizes if sizes.shape[0] == rows else sizes.repeat(-(-rows // sizes.shape[0]), 1)[:rows]
+            told["added_cond_kwargs"] = {"text_embeds": call.vectors.pooled, "time_ids": repeated}
 
         def network(scaled: Tensor, timestep: Tensor) -> Tensor:
-            """Return one prediction per context: (contexts, batch, channels, rows, columns), or that in one row."""
+            """Return one prediction per row: (rows, channels, height, width)."""
             latents = scaled.to(bundle.plan.dtype)
-            if channels is not None:
-                latents = torch.cat([latents, channels.expand(latents.shape[0], -1, -1, -1).to(latents)], dim=1)
-            given = {"sample": torch.cat([latents] * repeats), "timestep": torch.cat([timestep] * repeats), **told}
+            if call.shown is not None:
+                latents = torch.cat([latents, call.shown.to(latents)], dim=1)
+            given = {"sample": latents, "timestep": timestep, **told}
             if bundle.told_guidance:
                 scale = guidance_embedding(self.guidance.scale, bundle.told_guidance)
-                given["timestep_cond"] = scale.to(latents).expand(count * batch, -1)
-            prediction = bundle.relief.sample(lambda: _predicted(bundle, given)).float()
-            return prediction if own else prediction.view(count, batch, *x.shape[1:])
+                given["timestep_cond"] = scale.to(latents).expand(rows, -1)
+            return bundle.relief.sample(lambda: _predicted(bundle, given)).float()
 
         kind = VelocityDenoiser if bundle.prediction == VELOCITY else EpsilonDenoiser
-        denoise = kind(network, self.model.levels, quantize=self.guidance.quantize)
-        if own:
-            return list(denoise(x.flatten(0, 1), sigma.repeat(count)).view(x.shape).unbind())
-        return list(denoise(x, sigma).unbind())
+        return kind(network, self.model.levels, quantize=self.guidance.quantize)(call.latents, call.sigma)
 
     def _joined(self, contexts: Sequence[Condition], batch: int) -> dict[str, Any]:
         """Return the U-Net's arguments for every prompt once per picture; kept while the prompts stay what they are."""

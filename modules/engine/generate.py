@@ -9,7 +9,7 @@ import torch
 from PIL.Image import Image
 from torch import Tensor
 
-from modules.core.errors import GenerationStopped, ImageSkipped
+from modules.core.errors import GenerationStopped, ImageSkipped, PluginFailed
 from modules.core.events import ImageDone
 from modules.core.parameters import SAME_CHECKPOINT
 from modules.core.result import GeneratedImage, GenerationResult
@@ -22,7 +22,7 @@ from modules.engine.networks import infotext_hashes, vae_facts
 from modules.engine.plan import BatchPlan, SamplingPass
 from modules.engine.sample import sample_pass
 from modules.engine.source import Made, PictureSource, put_back, read_source
-from modules.hooks.spec import Decoded, Described, Picture, Sampled
+from modules.hooks.spec import BatchStart, Decoded, Described, Picture, Sampled
 from modules.imaging.colours import with_colours_of
 from modules.imaging.infotext import RunFacts, write_infotext
 
@@ -59,6 +59,7 @@ class Run:
         return GenerationResult(tuple(sorted(finished)), tuple(sorted(skipped)), interrupted)
 
     def _make_batch(self, batch: BatchPlan, finished: set[int]) -> None:
+        batch = self._begun(batch)
         base = self.context.start()
         latents = self._latents(batch)
         sink, active = self.context.sink, self.context.active or base
@@ -72,6 +73,17 @@ class Run:
             sink.save(GeneratedImage(index, seed, picture.pixels, picture.infotext, over))
             finished.add(index)
             sink.publish(ImageDone(index))
+
+    def _begun(self, batch: BatchPlan) -> BatchPlan:
+        """Return a batch as plugins leave it."""
+        hooks = self.context.hooks
+        if not hooks.before_batch:
+            return batch
+        begun = BatchStart(tuple(batch.indexes()), list(batch.seeds), list(batch.subseeds))
+        hooks.before_batch(begun)
+        if len(begun.seeds) != len(batch.seeds) or len(begun.subseeds) != len(batch.subseeds):
+            raise PluginFailed(f"A plugin changed how many seeds a batch of {len(batch.seeds)} pictures has.")
+        return replace(batch, seeds=list(begun.seeds), subseeds=list(begun.subseeds))
 
     def _decoded(self, batch: BatchPlan, latents: Tensor, model: LoadedModel) -> Iterator[Made]:
         """Yield the batch's missing pictures; one after the other, unless plugins want to see them together."""

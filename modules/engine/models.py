@@ -158,16 +158,20 @@ class ModelShelf:
         """
         entry = self.files.checkpoints.find(checkpoint)
         model = self._loaded.pop(entry.path, None)
-        if model is not None and _same(model.bundle, entry):
-            sink.publish(ModelReady(model.bundle.entry.title, 0.0))
-        else:
+        seconds = 0.0
+        if model is None or not _same(model.bundle, entry):
             model = None
             self._make_room(beside)
+            started = time.monotonic()
             model = self._load(entry, sink, self._lent(entry, vae))
+            seconds = time.monotonic() - started
+            logger.info("Checkpoint %s loaded in %.1f s.", model.bundle.entry.title, seconds)
         if self.rules.keep_in_main_memory():
             for other in self._loaded.values():
                 other.bundle.residency.leave()
         self._loaded[entry.path] = model
+        # Whoever hears of it may ask for it at once.
+        sink.publish(ModelReady(model.bundle.entry.title, seconds))
         return model
 
     def loaded(self, checkpoint: str) -> LoadedModel | None:
@@ -192,7 +196,6 @@ class ModelShelf:
         return Lent(lenders, vae.path if vae is not None and "vae" in entry.missing else None)
 
     def _load(self, entry: CheckpointEntry, sink: RunSink, lent: Lent) -> LoadedModel:
-        started = time.monotonic()
         sink.publish(ModelLoading(entry.title, 0.0, "reading"))
         hash_soon = self.rules.hash_soon
         if hash_soon is None:
@@ -207,9 +210,6 @@ class ModelShelf:
             bundle = load_bundle(entry, self.plan, progress, lent)
         if entry.prediction is None:
             self.files.checkpoints.learned(entry, bundle.prediction)
-        seconds = time.monotonic() - started
-        logger.info("Checkpoint %s loaded in %.1f s.", entry.title, seconds)
-        sink.publish(ModelReady(entry.title, seconds))
         encoders = {text.spec.network_prefix: text.encoder for text in bundle.texts}
         names = original_names(bundle.unet.config, (name for name, _ in bundle.unet.named_modules()))
         patcher = NetworkPatcher(bundle.unet, encoders, self._loras, names, NETWORK_KINDS.get(bundle.family.name, ""))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from torch import Tensor
 
@@ -15,11 +16,11 @@ from modules.engine.denoise import Conditioning, GuidedDenoiser, Model, Part
 from modules.engine.families import ModelBundle
 from modules.engine.models import LoadedModel
 from modules.engine.networks import embedding_hashes
-from modules.engine.plan import LATENT_PIXELS, BatchPlan, SamplingPass
-from modules.engine.source import open_canvas
+from modules.engine.plan import LATENT_PIXELS, BatchPlan, Plan, SamplingPass
+from modules.engine.source import Canvas, open_canvas
 from modules.engine.text import EncodedPrompt
 from modules.engine.told import extra_channels, told_sizes
-from modules.hooks.spec import Step
+from modules.hooks.spec import ExtraNoise, PassStart, Sampling, Step
 from modules.library.identify import PIX2PIX
 from modules.prompts.schedule import WeightedPrompt, split_parts
 from modules.sampling.denoisers import LcmDenoiser, LcmLevels, NoiseLevels, downcasted, zero_terminal_snr
@@ -51,25 +52,60 @@ def sample_pass(context: RunContext, batch: BatchPlan, which: SamplingPass, late
     if context.source is not None:
         canvas = open_canvas(bundle, context.source, request, noise, context.hooks.on_mask_blend)
         latents = canvas.latents
-    start = _start(walk, noise, latents, request)
     conditioning = condition(context, loaded, which)
+    noise, latents = _begun(context, which, canvas, noise, latents)
+    start = _start(walk, noise, latents, context)
     guidance = context.plan.guidance(which, walk.total_steps * which.calls_a_step)
     handover = RefinerHandover(context, which, levels) if _refines(request, which) else None
     model = Model(bundle, levels, conditioning)
     guided = GuidedDenoiser(model, guidance, context.look_at_cancel, handover, context.hooks)
     guided.canvas = canvas if canvas is not None and canvas.painted is not None else None
-    sampled: Tensor = which.sampler.function()(
-        LcmDenoiser(guided, levels) if isinstance(levels, LcmLevels) else guided,
+    sampling = Sampling(
         start,
         walk.sigmas,
-        noise=_noise(request, batch, start, drawn, walk, which),
-        on_step=_watcher(context, batch, which, guided),
-        **context.plan.solver_options(which.sampler),
+        LcmDenoiser(guided, levels) if isinstance(levels, LcmLevels) else guided,
+        _noise(request, batch, start, drawn, walk, which),
+        _watcher(context, batch, which, guided),
+        context.plan.passes.index(which),
     )
+    sampled = context.hooks.around_sampling(sampling, _Solver(context.plan, which))
     context.plan.acted |= guided.acted
     context.look_at_cancel()
     context.canvas = canvas
     return canvas.blended(sampled) if canvas is not None else sampled
+
+
+@dataclass(frozen=True, slots=True)
+class _Solver:
+    """The sampler of a pass, called with what it walks."""
+
+    plan: Plan
+    which: SamplingPass
+
+    def __call__(self, sampling: Sampling) -> Tensor:
+        """Return the latents at the walk's end."""
+        sampler = self.which.sampler
+        walked: Tensor = sampler.function()(
+            sampling.denoise,
+            sampling.latents,
+            sampling.sigmas,
+            noise=sampling.noise,
+            on_step=sampling.on_step,
+            **self.plan.solver_options(sampler),
+        )
+        return walked
+
+
+def _begun(
+    context: RunContext, which: SamplingPass, canvas: Canvas | None, noise: Tensor, latents: Tensor | None
+) -> tuple[Tensor, Tensor | None]:
+    """Return the noise and the latents that a pass begins with, as plugins leave them."""
+    if not context.hooks.before_pass:
+        return noise, latents
+    painted = canvas.painted if canvas is not None else None
+    begun = PassStart(context.plan.passes.index(which), noise, latents, painted)
+    context.hooks.before_pass(begun)
+    return begun.noise, begun.latents
 
 
 def condition(context: RunContext, loaded: LoadedModel, which: SamplingPass) -> Conditioning:
@@ -178,14 +214,19 @@ def _seeds(request: GenerationRequest, batch: BatchPlan) -> NoiseSeeds:
     )
 
 
-def _start(walk: PassPlan, noise: Tensor, latents: Tensor | None, request: GenerationRequest) -> Tensor:
+def _start(walk: PassPlan, noise: Tensor, latents: Tensor | None, context: RunContext) -> Tensor:
     """Return the noisy latents that the solver begins with."""
+    request = context.plan.request
     if request.init_image:
         noise = noise * request.noise_multiplier
     start = walk.begin(noise, latents)
-    if latents is not None and request.extra_noise:
-        start = start + noise * request.extra_noise
-    return start
+    if latents is None or not request.extra_noise:
+        return start
+    if context.hooks.on_extra_noise:
+        extra = ExtraNoise(noise, latents, start, request.extra_noise)
+        context.hooks.on_extra_noise(extra)
+        noise = extra.noise
+    return start + noise * request.extra_noise
 
 
 def _noise(

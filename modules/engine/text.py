@@ -208,8 +208,8 @@ class PartReader:
         """
         device = self.plan.device
         tokens = torch.tensor([chunk.tokens for chunk in chunks], device=device)
-        with self._replacing_vectors(chunks):
-            vectors, pooled = self._hidden(tokens, rules.clip_skip)
+        with self.replacing_vectors(chunks):
+            vectors, pooled = self.hidden(tokens, rules.clip_skip)
         encoded = vectors.float()
         if all(weight == 1 for chunk in chunks for weight in chunk.weights):
             return encoded, pooled
@@ -217,7 +217,7 @@ class PartReader:
         return (weighted if rules.emphasis == "No norm" else weighted * (encoded.mean() / weighted.mean())), pooled
 
     @contextlib.contextmanager
-    def _replacing_vectors(self, chunks: Sequence[Chunk]) -> Iterator[None]:
+    def replacing_vectors(self, chunks: Sequence[Chunk]) -> Iterator[None]:
         """Inside the block the token vectors at every embedding's place are the embedding's own."""
         if not any(chunk.fixes for chunk in chunks):
             yield
@@ -240,7 +240,7 @@ class PartReader:
         finally:
             hook.remove()
 
-    def _hidden(self, tokens: Tensor, clip_skip: int) -> tuple[Tensor, Tensor | None]:
+    def hidden(self, tokens: Tensor, clip_skip: int) -> tuple[Tensor, Tensor | None]:
         """Return the vectors of the layer that the family reads, and the vector for the whole text if it reads one."""
         spec, encoder = self.text.spec, self.text.encoder
         left_out = clip_skip - 1 if spec.clip_skip else self.text.layers_left_out

@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from modules.core.errors import EaselError, PluginFailed
 from modules.core.extras import FrozenMapping, PluginValues
@@ -18,25 +18,36 @@ from modules.hooks.job_hooks import FinishedJob, expand_request, finish_job
 from modules.hooks.plugins import Expansion, PluginDescription, PluginList
 from modules.hooks.spec import (
     HOOKS,
-    CallNext,
+    BatchStart,
     Decoded,
     Described,
+    ExtraNoise,
     Generation,
     Guided,
     MaskBlend,
+    ModelAtWork,
     ModelInput,
+    NetworkCall,
     NetworkInput,
     NetworkOutput,
     Overlay,
+    PassStart,
     Picture,
     RunListener,
     Sampled,
+    Sampling,
     Step,
 )
+
+if TYPE_CHECKING:
+    from torch import Tensor  # As in spec.py: the page must not wait for torch.
 
 logger = logging.getLogger(__name__)
 
 Context = TypeVar("Context")
+Given = TypeVar("Given")
+Answer = TypeVar("Answer")
+Wrapper = Callable[[Given, Callable[[Given], Answer]], Answer]
 Say = Callable[[str], None]
 _FAILED = "The plugin %s failed in %s."
 _PREFIXES = ("around_", "before_", "after_", "on_")
@@ -110,14 +121,41 @@ class Moment(Generic[Context]):
                 guest.fail(error)
 
 
+class Around(Generic[Given, Answer]):
+    """One hook of kind wrap in one run. True when anybody takes part."""
+
+    __slots__ = ("_calls", "_name")
+
+    def __init__(self, name: str, calls: Sequence[tuple[Guest, Wrapper[Given, Answer]]] = ()) -> None:
+        """Take who is called, the first outermost."""
+        self._name = name
+        self._calls = tuple(calls)
+
+    def __bool__(self) -> bool:
+        return bool(self._calls)
+
+    def __call__(self, given: Given, innermost: Callable[[Given], Answer]) -> Answer:
+        """Call the wrappers around `innermost`."""
+        for guest, wrapper in reversed(self._calls):
+            innermost = _wrapped(self._name, guest, wrapper, innermost)
+        return innermost(given)
+
+
 class RunHooks:
     """Every moment of one run, with those who take part in it."""
 
     def __init__(self, guests: Sequence[tuple[Guest, RunListener]] = ()) -> None:
         """Take the run's listeners in their order."""
         self._guests = tuple(guests)
+        self.around_generate: Around[Generation, GenerationResult] = self._around("around_generate")
+        self.before_batch: Moment[BatchStart] = self._moment("before_batch")
+        self.on_model: Moment[ModelAtWork] = self._moment("on_model")
+        self.before_pass: Moment[PassStart] = self._moment("before_pass")
+        self.on_extra_noise: Moment[ExtraNoise] = self._moment("on_extra_noise")
+        self.around_sampling: Around[Sampling, Tensor] = self._around("around_sampling")
         self.before_model: Moment[ModelInput] = self._moment("before_model")
         self.before_network: Moment[NetworkInput] = self._moment("before_network")
+        self.around_network: Around[NetworkCall, Tensor] = self._around("around_network")
         self.after_network: Moment[NetworkOutput] = self._moment("after_network")
         self.on_guidance: Moment[Guided] = self._moment("on_guidance")
         self.on_mask_blend: Moment[MaskBlend] = self._moment("on_mask_blend")
@@ -128,14 +166,11 @@ class RunHooks:
         self.on_infotext: Moment[Described] = self._moment("on_infotext")
         self.on_picture: Moment[Picture] = self._moment("on_picture")
 
-    def around_generate(self, generation: Generation, innermost: CallNext) -> GenerationResult:
-        """Call the wrappers, the first of them outermost, around `innermost`."""
-        for guest, wrapper in reversed(list(self._overriding("around_generate"))):
-            innermost = _wrapped(guest, wrapper, innermost)
-        return innermost(generation)
-
     def _moment(self, name: str) -> Moment[Any]:
         return Moment(name, list(self._overriding(name)))
+
+    def _around(self, name: str) -> Around[Any, Any]:
+        return Around(name, list(self._overriding(name)))
 
     def _overriding(self, name: str) -> Iterator[tuple[Guest, Callable[..., Any]]]:
         for guest, listener in self._guests:
@@ -162,6 +197,10 @@ class HookRegistry:
     def descriptions(self) -> tuple[PluginDescription, ...]:
         """Return all descriptions in the order in which the plugins are called."""
         return tuple(plugin.description for plugin in self._plugins)
+
+    def plugin(self, name: str) -> Plugin | None:
+        """Return the plugin of an id."""
+        return next((plugin for plugin in self._plugins if plugin.description.name == name), None)
 
     def add(self, plugin: Plugin) -> None:
         """Take a plugin in. Raises PluginFailed when there is one of its id."""
@@ -250,14 +289,18 @@ def _sound(listener: RunListener) -> RunListener:
     return listener
 
 
-def _wrapped(guest: Guest, wrapper: Callable[[Generation, CallNext], GenerationResult], inner: CallNext) -> CallNext:
+def _wrapped(
+    name: str, guest: Guest, wrapper: Wrapper[Given, Answer], inner: Callable[[Given], Answer]
+) -> Callable[[Given], Answer]:
     """Return a wrapper as the next thing to call. When it fails, what it went on with counts, or the run without it."""
 
-    def call(generation: Generation) -> GenerationResult:
-        results: list[GenerationResult] = []
+    def call(given: Given) -> Answer:
+        if guest.failed:
+            return inner(given)
+        results: list[Answer] = []
         raised: list[BaseException] = []
 
-        def call_next(changed: Generation) -> GenerationResult:
+        def call_next(changed: Given) -> Answer:
             try:
                 results.append(inner(changed))
             except BaseException as error:
@@ -266,14 +309,14 @@ def _wrapped(guest: Guest, wrapper: Callable[[Generation, CallNext], GenerationR
             return results[-1]
 
         try:
-            return wrapper(generation, call_next)
+            return wrapper(given, call_next)
         except EaselError:
             raise
         except Exception as error:  # The same border as that of the moments.
             if error in raised:
                 raise
-            logger.exception(_FAILED, guest.plugin.name, "around_generate")
+            logger.exception(_FAILED, guest.plugin.name, name)
             guest.fail(error)
-            return results[-1] if results else inner(generation)
+            return results[-1] if results else inner(given)
 
     return call

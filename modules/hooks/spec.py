@@ -7,9 +7,9 @@ replaced. *Wrap* is called in place of the real thing and calls that itself: onc
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from modules.core.ports import CancelToken, RunSink
 from modules.core.request import GenerationRequest
@@ -44,6 +44,82 @@ class Generation:
 
 
 CallNext = Callable[[Generation], GenerationResult]
+
+
+@dataclass(slots=True)
+class BatchStart:
+    """A batch that is about to be made. To be changed: `seeds` and `subseeds`, each by values of the same number.
+
+    `indexes` counts over all batches of the request; `seeds` and `subseeds` are in the same order.
+    """
+
+    indexes: tuple[int, ...]
+    seeds: list[int]
+    subseeds: list[int]
+
+
+@dataclass(slots=True)
+class PassStart:
+    """A pass over a batch that is about to begin; its networks are in the model. To be changed: `noise`, `latents`.
+
+    `index`: 0, or 1 for the second pass of hires fix. `noise`: (batch, channels, height/8, width/8), float32, of unit
+    variance; `latents`: of the same shape, clean, scaled by the VAE factor, those that the pass works over; None for a
+    pass that begins with noise alone. `painted`: as in `MaskBlend`; None without a mask.
+    """
+
+    index: int
+    noise: Tensor
+    latents: Tensor | None
+    painted: Tensor | None
+
+
+@dataclass(slots=True)
+class ExtraNoise:
+    """Noise that is added to a picture beyond that of its pass. To be changed: `noise`.
+
+    All are (batch, channels, height/8, width/8), float32. `noise`: of unit variance; `strength`: what it is multiplied
+    by. `latents`: clean, scaled by the VAE factor; `noisy`: the same with the noise of the pass.
+    """
+
+    noise: Tensor
+    latents: Tensor
+    noisy: Tensor
+    strength: float
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """A sampler's walk from noisy latents to clean ones, which is about to begin.
+
+    `latents`: (batch, channels, height/8, width/8), float32, with noise of the standard deviation `sigmas[0]`, or of
+    the square root of that squared and 1, where a sampler walks over timesteps. `sigmas`: (steps + 1,), falling.
+    `denoise(latents, sigma)`: the guided estimate of the clean latents for a `sigma` of (batch,). `noise(sigma,
+    sigma_next)`: fresh noise of unit variance for a step between these. `on_step(index, latents, denoised)`: to be
+    called for every step of a walk of one's own. `index`: as in `PassStart`.
+    """
+
+    latents: Tensor
+    sigmas: Tensor
+    denoise: Callable[[Tensor, Tensor], Tensor]
+    noise: Callable[[float, float], Tensor]
+    on_step: Callable[[int, Tensor, Tensor], None]
+    index: int = 0
+
+
+Walk = Callable[[Sampling], "Tensor"]
+"""Returns the clean latents at the end of a walk, scaled by the VAE factor, before a mask's last mixing."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelAtWork:
+    """A checkpoint that comes to work. Nothing of it may be changed for longer than the run.
+
+    `checkpoint`: its title. `model`: what the engine has of it (`engine.models.LoadedModel`), with its networks in
+    `model.bundle`.
+    """
+
+    checkpoint: str
+    model: Any
 
 
 @dataclass(slots=True)
@@ -87,6 +163,26 @@ class PromptVectors:
     pooled: Tensor | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class NetworkCall:
+    """One call of the network, a row for every prompt and picture: the pictures of the first prompt, of the next, ….
+
+    `latents`: (rows, channels, height/8, width/8), float32, noisy, with noise of the standard deviation `sigma`:
+    (rows,). `vectors`: what is attended to, with one row each. `shown`: what the network sees besides, (rows, channels,
+    height/8, width/8); None for most. A wrapper may go on with other latents of any size, and with more rows: whole
+    repetitions of them.
+    """
+
+    latents: Tensor
+    sigma: Tensor
+    vectors: PromptVectors
+    shown: Tensor | None = None
+
+
+CallNetwork = Callable[[NetworkCall], "Tensor"]
+"""Returns estimates of the clean latents, shaped like the call's."""
+
+
 @dataclass(slots=True)
 class NetworkOutput:
     """What the network answered to `NetworkInput`, before the answers are joined. To be changed: `estimates`.
@@ -107,6 +203,7 @@ class Guided:
     All are (batch, channels, height/8, width/8), float32, scaled by the VAE factor. `conditionals`: one for each part
     of the prompt that AND divides; `unconditional`: that of the negative prompt, or the first of `conditionals` where
     the call went without; `guided`: what they are joined to. `latents` and `sigma`, (batch,): what the network saw.
+    `weights`: of the parts; `scale`: the CFG scale, 1 where the call went without the negative prompt.
     """
 
     latents: Tensor
@@ -114,6 +211,8 @@ class Guided:
     conditionals: list[Tensor]
     unconditional: Tensor
     guided: Tensor
+    weights: list[float] = field(default_factory=lambda: [1.0])
+    scale: float = 1.0
 
 
 @dataclass(slots=True)
@@ -232,11 +331,31 @@ class RunListener:
         """Wrap the whole run, before anything is loaded. `call_next` goes on with this run."""
         return call_next(generation)
 
+    def before_batch(self, batch: BatchStart) -> None:
+        """Edit the seeds of a batch before anything of it is made."""
+
+    def on_model(self, model: ModelAtWork) -> None:
+        """Take note of a checkpoint that comes to work: at the beginning of every batch, and when another takes over."""
+
+    def before_pass(self, begun: PassStart) -> None:
+        """Edit the noise and the latents that a pass begins with."""
+
+    def on_extra_noise(self, extra: ExtraNoise) -> None:
+        """Edit the noise that is added to a picture besides that of its pass."""
+
+    def around_sampling(self, sampling: Sampling, call_next: Walk) -> Tensor:
+        """Wrap a sampler's walk. `call_next` goes on with it."""
+        return call_next(sampling)
+
     def before_model(self, shown: ModelInput) -> None:
         """Edit what the network is shown, before every call."""
 
     def before_network(self, asked: NetworkInput) -> None:
         """Edit what the network is asked for every prompt, before every call."""
+
+    def around_network(self, call: NetworkCall, call_next: CallNetwork) -> Tensor:
+        """Wrap one call of the network. `call_next` goes on with it."""
+        return call_next(call)
 
     def after_network(self, answered: NetworkOutput) -> None:
         """Edit what the network answered for every prompt, after every call."""
@@ -268,8 +387,14 @@ class RunListener:
 
 HOOKS: Mapping[str, Kind] = MappingProxyType({
     "around_generate": "wrap",
+    "before_batch": "edit",
+    "on_model": "notify",
+    "before_pass": "edit",
+    "on_extra_noise": "edit",
+    "around_sampling": "wrap",
     "before_model": "edit",
     "before_network": "edit",
+    "around_network": "wrap",
     "after_network": "edit",
     "on_guidance": "edit",
     "on_mask_blend": "edit",

@@ -46,6 +46,10 @@ class LocalPool:
         engine = self._engine
         return None if engine is None else engine.inspect(request, field)
 
+    def engine(self) -> Engine | None:
+        """Return the engine, if there is one already."""
+        return self._engine
+
     def _built_engine(self) -> Engine:
         if self._engine is None:
             self._board.engine_changed("starting", "loading the engine")

@@ -47,6 +47,9 @@ class Pool(Protocol):
     def inspect(self, request: GenerationRequest, field: str) -> dict[str, Any] | None:
         """As `Engine.inspect`; None while there is no engine yet."""
 
+    def engine(self) -> Engine | None:
+        """Return the engine if it is in this process; None while there is none yet."""
+
 
 @dataclass(frozen=True, slots=True)
 class JobRules:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from modules.core.errors import FieldProblem, InvalidRequest, StorageFailed
+from modules.core.ports import Engine
 from modules.core.request import GenerationRequest
 from modules.jobs.board import Board, Listener
 from modules.jobs.cancel import RunCancel
@@ -182,6 +183,10 @@ class JobQueue:
     def inspect(self, request: GenerationRequest, field: str) -> dict[str, Any] | None:
         """Return how a prompt is understood as `Engine.inspect`; None while the engine still starts."""
         return self._pool.inspect(request, field)
+
+    def engine(self) -> Engine | None:
+        """Return the engine, for those who look into it; None while it still starts. Only the runner may let it work."""
+        return self._pool.engine()
 
     def progress(self) -> Progress | None:
         """Return how far the running job is."""

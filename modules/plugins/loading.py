@@ -11,14 +11,13 @@ import importlib.util
 import re
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 from modules.core.errors import EaselError, PluginFailed
-from modules.core.result import GenerationResult
 from modules.hooks.plugins import PluginDescription
 from modules.hooks.registry import HookRegistry, Plugin, RunStart
-from modules.hooks.spec import HOOKS, CallNext, Generation, RunListener
+from modules.hooks.spec import HOOKS, RunListener
 from modules.plugins.discovery import PLUGIN_FILE, Extension
 from modules.plugins.reports import Reports
 from modules.plugins.safety import Safety
@@ -45,6 +44,7 @@ class PluginLoader:
             added: list[str] = []
             try:
                 for plugin in _plugins_of(extension):
+                    self._reports.claim(name, "plugin", plugin.description.name)
                     self._hooks.add(ReportedPlugin(plugin, name, self._reports, self._safety))
                     added.append(plugin.description.name)
             except BaseException:
@@ -129,26 +129,26 @@ class ReportedPlugin:
             with self.watched(hook, first):
                 return method(context)
 
-        def wrap(_: RunListener, generation: Generation, call_next: CallNext) -> GenerationResult:
+        def wrap(_: RunListener, given: Any, call_next: Callable[[Any], Any]) -> Any:
+            nonlocal called
+            first, called = not called, True
             raised: list[BaseException] = []
 
-            def go_on(changed: Generation) -> GenerationResult:
-                with self._safety.own_code():
+            def go_on(changed: Any) -> Any:
+                with self._safety.own_code() if first else nullcontext():
                     try:
                         return call_next(changed)
                     except BaseException as error:
                         raised.append(error)
                         raise
 
-            with ExitStack() as stack:
-                stack.enter_context(self._safety.running(self._extension, "hook", hook))
+            with self._safety.running(self._extension, "hook", hook) if first else nullcontext():
                 try:
-                    result: GenerationResult = method(generation, go_on)
+                    return method(given, go_on)
                 except Exception as error:
                     if error not in raised and not isinstance(error, EaselError):
                         self._reports.fail(self._extension, "hook", error, hook)
                     raise
-            return result
 
         return wrap if HOOKS[hook] == "wrap" else call
 

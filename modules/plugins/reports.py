@@ -10,7 +10,7 @@ import logging
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any, Literal, get_args
@@ -21,6 +21,15 @@ logger = logging.getLogger(__name__)
 
 Part = Literal["install", "preload", "import", "page", "hook", "start"]
 PARTS: tuple[Part, ...] = get_args(Part)
+Claim = Literal["function", "id", "option", "plugin", "network"]
+CLAIMS: Mapping[Claim, str] = MappingProxyType({
+    "function": "both replace",
+    "id": "both have an element by the id",
+    "option": "both have the option",
+    "plugin": "both have a plugin by the id",
+    "network": "both have the kind of network",
+})
+"""What only one can have, and how it is told when two do."""
 MOST_FAILURES = 20
 """Of one extension; the same failure again is only counted."""
 LONGEST_TRACE = 20_000
@@ -48,6 +57,7 @@ class Report:
 
     `seconds` by part. `shims`: how often which shim of Gradio 3 acted. `missing`: names of A1111 that it asked for
     and that are not there. `hooks`: the hooks and callbacks that it uses, in the order in which they were named.
+    `fights`: with which other extension it is at odds over what.
     """
 
     extension: str
@@ -58,6 +68,7 @@ class Report:
     missing: tuple[str, ...] = ()
     hooks: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    fights: tuple[str, ...] = ()
 
     @property
     def load_seconds(self) -> float:
@@ -82,6 +93,7 @@ class Report:
             "missing": list(self.missing),
             "hooks": list(self.hooks),
             "notes": list(self.notes),
+            "fights": list(self.fights),
         }
 
 
@@ -92,6 +104,7 @@ class Reports:
         self._clock = clock
         self._lock = threading.RLock()
         self._reports: dict[str, Report] = {}
+        self._claims: dict[tuple[Claim, str], list[str]] = {}
 
     def of(self, extension: str) -> Report:
         """Return the report as it stands; an empty one when nothing is known."""
@@ -172,6 +185,17 @@ class Reports:
             known = self.of(extension)
             self._reports[extension] = replace(known, notes=_with(known.notes, text))
 
+    def claim(self, extension: str, kind: Claim, key: str) -> None:
+        """Note that an extension takes something that only one can have; where another has it, both are told."""
+        with self._lock:
+            holders = self._claims.setdefault((kind, key), [])
+            if extension in holders:
+                return
+            holders.append(extension)
+            for one in holders[:-1]:
+                self._reports[one] = _fighting(self.of(one), kind, key, extension)
+                self._reports[extension] = _fighting(self.of(extension), kind, key, one)
+
     def loaded(self, extension: str, loaded: bool = True) -> None:
         """Note that an extension's code was loaded, or is unloaded."""
         with self._lock:
@@ -181,6 +205,13 @@ class Reports:
         """Begin a new report, as when an extension is loaded again or removed."""
         with self._lock:
             self._reports.pop(extension, None)
+            for holders in self._claims.values():
+                if extension in holders:
+                    holders.remove(extension)
+
+
+def _fighting(report: Report, kind: Claim, key: str, other: str) -> Report:
+    return replace(report, fights=_with(report.fights, f"{other}: {CLAIMS[kind]} {key}"))
 
 
 def describe(error: BaseException) -> str:

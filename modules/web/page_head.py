@@ -41,7 +41,10 @@ STYLES = (
 Facts = Callable[[Scope], Mapping[str, object]]
 """Tells what the page has to know, which depends on who asks for it."""
 LATE_SCRIPTS = ("a1111", "library", "panels", "downloads", "merger", "extension", "canvas", "source", "batch")
-GLOBALS = ("a1111_globals.js", "a1111_events.js", "a1111_actions.js", "a1111_document.js")
+GLOBALS = (
+    "a1111_globals.js", "a1111_events.js", "a1111_settings.js", "a1111_actions.js", "a1111_sending.js",
+    "a1111_document.js",
+)  # fmt: skip
 """What extensions' scripts call, in order; only there when there are extensions."""
 
 

@@ -15,7 +15,8 @@ from typing import Any, Protocol
 FOREIGN_FIELD = "a1111"
 """The form value, and the name in a request's extras, under which foreign controls' values stand.
 
-There it is {"args": a JSON list with a place for each control, "script": the title of the chosen script, or ""}.
+There it is {"args": a JSON list with a place for each control, "script": the title of the chosen script, or "",
+"options": a JSON object of extensions' options for this request alone}.
 """
 
 
@@ -26,6 +27,16 @@ class ForeignScript:
     name: str
     title: str
     build: Callable[[], None]
+
+
+@dataclass(frozen=True, slots=True)
+class ApiScript:
+    """A foreign script as A1111's API has it. `name`: its title in lower case; `arguments`: its controls, described."""
+
+    name: str
+    title: str
+    is_alwayson: bool
+    arguments: tuple[Mapping[str, Any], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +87,26 @@ class Panels(Protocol):
     def values(self, tab: str, values: Sequence[object]) -> str:
         """Return the controls' values, as their functions would get them, as the JSON list that a request holds."""
 
+    def api_scripts(self, tab: str) -> Sequence[ApiScript]:
+        """Return all scripts of a tab; a title that a script of ours has too belongs to ours."""
+
+    def api_arguments(self, tab: str, given: Mapping[str, Sequence[object]]) -> str:
+        """Return the JSON list that a request holds, for arguments by position, by their scripts' names.
+
+        Controls without an argument have the values that they begin with.
+        """
+
+    def locked_options(self) -> frozenset[str]:
+        """Return the keys of options that are not to be changed through A1111's API."""
+
     def tabs(self) -> Sequence[ForeignTab]:
         """Return the tabs that come after ours; asked for when all of ours but the settings were built."""
+
+    def stopped(self) -> None:
+        """Be told that the server stops, when no job runs any more."""
+
+    def counted(self, text: str, positive: bool, styles: Sequence[str]) -> str:
+        """Return a prompt, or a negative one, as its tokens are to be counted; the styles go in after that."""
 
     def started(self, page: Any, app: Any) -> None:
         """Be told that the page was built; `app`, FastAPI's application, serves it and may be given more routes."""
@@ -120,9 +149,28 @@ class NoPanels:
         """Return an empty list."""
         return "[]"
 
+    def api_scripts(self, tab: str) -> Sequence[ApiScript]:
+        """Return none."""
+        return ()
+
+    def api_arguments(self, tab: str, given: Mapping[str, Sequence[object]]) -> str:
+        """Return an empty list."""
+        return "[]"
+
+    def locked_options(self) -> frozenset[str]:
+        """Return none."""
+        return frozenset()
+
     def tabs(self) -> Sequence[ForeignTab]:
         """Return none."""
         return ()
+
+    def stopped(self) -> None:
+        """Do nothing."""
+
+    def counted(self, text: str, positive: bool, styles: Sequence[str]) -> str:
+        """Return the prompt."""
+        return text
 
     def started(self, page: Any, app: Any) -> None:
         """Do nothing."""

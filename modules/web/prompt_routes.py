@@ -91,7 +91,9 @@ def make_prompt_router(services: WebServices, chooser: CheckpointChooser) -> API
     @router.post("/tokens")
     def count_tokens(texts: Texts) -> dict[str, Any]:
         """Count tokens: for each text [tokens, length of its chunks], or null while the engine starts."""
-        read = [_without_asides(text, services) for text in _styled(texts, services)]
+        wanted = [services.panels.counted(text, place % 2 == 0, texts.styles) for place, text in enumerate(texts.texts)]
+        styled = _styled(texts.model_copy(update={"texts": wanted}), services)
+        read = [_without_asides(text, services) for text in styled]
         current = chooser.current()
         checkpoint = current.title if current else ""
         return {

@@ -17,7 +17,7 @@ from modules.core.picture_parameters import (
     WHOLE_PICTURE,
 )
 from modules.core.request import MASK_FIELDS, PICTURE_FIELDS
-from modules.settings.schema import parameter_values
+from modules.settings.schema import OPTIONS, Option, parameter_values
 from modules.web.sdapi_facts import NULL_FIELDS
 from modules.web.sdapi_options import read_options
 
@@ -111,25 +111,30 @@ class ApiBody:
     """A body taken apart: the values of the request's parameters, and what else was asked for.
 
     `changes`: the options that are to stay changed afterwards. `ignored`: overridden options
-    that mean nothing here, or nothing for one request.
+    that mean nothing here, or nothing for one request. `foreign`: options of extensions for this request alone.
     """
 
     values: dict[str, object]
     rest: dict[str, Any]
     changes: dict[str, object] = field(default_factory=dict)
     ignored: tuple[str, ...] = ()
+    foreign: dict[str, object] = field(default_factory=dict)
 
 
 def read_body(
-    kind: BodyKind, body: Mapping[str, Any], options: Mapping[str, object], pasted: Mapping[str, object]
+    kind: BodyKind,
+    body: Mapping[str, Any],
+    options: Mapping[str, object],
+    pasted: Mapping[str, object],
+    known: Mapping[str, Option] = OPTIONS,
 ) -> ApiBody:
-    """Return what a body asks for, over the present options.
+    """Return what a body asks for, over the present options; `known`: what there are, those of extensions too.
 
     `pasted` are the parameters that the body's own infotext gives; they count where the body has no field of its own.
     Raises InvalidRequest, naming every field that is unknown or of a wrong type.
     """
     rest = _plain_fields(kind, body)
-    overrides = read_options(rest["override_settings"] or {})
+    overrides = read_options(rest["override_settings"] or {}, known)
     settings = {**options, **overrides.values}
     values: dict[str, object] = parameter_values(settings)
     values.update({name: api_default(name) for name in kind.parameters.values() if PARAMETERS[name].option is None})
@@ -150,8 +155,9 @@ def read_body(
     values["unwritten"] = silent
     if not rest["override_settings_restore_afterwards"]:
         return ApiBody(values, rest, dict(overrides.values), overrides.ignored)
-    idle = (key for key in overrides.values if key not in _ACTING_OPTIONS)
-    return ApiBody(values, rest, ignored=(*overrides.ignored, *idle))
+    foreign = {key: value for key, value in overrides.values.items() if key not in OPTIONS}
+    idle = (key for key in overrides.values if key not in _ACTING_OPTIONS and key not in foreign)
+    return ApiBody(values, rest, ignored=(*overrides.ignored, *idle), foreign=foreign)
 
 
 def told_back(kind: BodyKind, body: Mapping[str, Any]) -> dict[str, Any]:

@@ -27,7 +27,7 @@ from modules.web.sdapi_answer import generation_answer
 from modules.web.sdapi_http import ApiError, answer_json, read_object
 from modules.web.sdapi_options import list_problems, read_options
 from modules.web.sdapi_pictures import with_pictures
-from modules.web.sdapi_scripts import read_extras
+from modules.web.sdapi_scripts import Offers, read_extras, with_options
 from modules.web.sdapi_tasks import Tasks
 from modules.web.services import WebServices
 from modules.web.submitting import Submission, expand_parts
@@ -67,6 +67,7 @@ class BodyMaker:
     def __init__(self, kind: BodyKind, services: WebServices, chooser: CheckpointChooser, tasks: Tasks) -> None:
         self.kind = kind
         self._services = services
+        self._offers = Offers(services.plugins, services.panels)
         self._chooser = chooser
         self._tasks = tasks
 
@@ -91,9 +92,11 @@ class BodyMaker:
     def prepare(self, body: Mapping[str, Any]) -> Order:
         """Check everything about a body before anything is changed. Raises InvalidRequest and ApiError."""
         options = self._services.settings.all()
-        read = read_body(self.kind, body, options, self._pasted(body))
+        known = self._services.settings.options()
+        read = read_body(self.kind, body, options, self._pasted(body), known)
         _refuse_unbuilt(read.rest)
-        problems = list_problems(read_options(read.rest["override_settings"] or {}).values, self._services.lists)
+        overrides = read_options(read.rest["override_settings"] or {}, known)
+        problems = list_problems(overrides.values, self._services.lists)
         if problems:
             raise InvalidRequest(problems)
         current = self._chooser.current()
@@ -101,7 +104,8 @@ class BodyMaker:
         self._check_sampler(values.get("sampler"))
         values.update(self._styled(values, read.rest["styles"] or ()))
         pairs = parse_infotext(read.rest["infotext"] or "").pairs
-        values["extras"] = read_extras(self.kind.name, read.rest, self._services.plugins, pairs)
+        extras = read_extras(self.kind.name, read.rest, self._offers, pairs)
+        values["extras"] = with_options(extras, read.foreign)
         request = _with_subseed(GenerationRequest.checked(values, self._services.lists))
         requests = with_pictures(request, read.rest, self._services.inputs)
         purpose = Purpose.KEEP if read.rest["save_images"] else Purpose.HANDOVER

@@ -26,20 +26,21 @@ class ReadOptions:
     ignored: tuple[str, ...] = ()
 
 
-def read_options(given: Mapping[str, object]) -> ReadOptions:
+def read_options(given: Mapping[str, object], known: Mapping[str, Option] = OPTIONS) -> ReadOptions:
     """Take options as a client sends them. Raises InvalidRequest for unknown keys and impossible values.
 
-    A value of a neighbouring type counts when it says exactly what is meant: 2.0 or "2" for 2, 1 for true.
+    `known`: all options, those of extensions too. A value of a neighbouring type counts when it says exactly what is
+    meant: 2.0 or "2" for 2, 1 for true.
     """
     values: dict[str, OptionValue] = {}
     ignored: list[str] = []
     problems: list[FieldProblem] = []
     for key, value in given.items():
-        option = OPTIONS.get(key)
+        option = known.get(key)
         if option is None and key in A1111_OPTIONS:
             ignored.append(key)
         elif option is None:
-            problems.append(_unknown(str(key)))
+            problems.append(_unknown(str(key), known))
         else:
             try:
                 values[key] = option.parse(_of_kind(option, value))
@@ -65,8 +66,8 @@ def list_problems(values: Mapping[str, object], lists: ChoiceLists) -> list[Fiel
     return problems
 
 
-def _unknown(key: str) -> FieldProblem:
-    near = difflib.get_close_matches(key, sorted({*OPTIONS, *A1111_OPTIONS}), MOST_SUGGESTIONS)
+def _unknown(key: str, known: Mapping[str, Option]) -> FieldProblem:
+    near = difflib.get_close_matches(key, sorted({*known, *A1111_OPTIONS}), MOST_SUGGESTIONS)
     meant = f"; near it are {', '.join(near)}" if near else ""
     return FieldProblem(key, key, "an unknown option", f"an option that Easel or A1111 has{meant}")
 

@@ -92,11 +92,12 @@ def _add_options(router: APIRouter, services: WebServices, chooser: CheckpointCh
     async def set_options(request: Request) -> Response:
         """Change options, all of them or none."""
         body = await read_object(request)
-        read = read_options(body)
+        locked = services.panels.locked_options() & body.keys()
+        read = read_options({key: body[key] for key in body.keys() - locked}, services.settings.options())
         if any(read.values[key] != services.settings.get(key) for key in ADMIN_OPTIONS & read.values.keys()):
             require_admin(request, services.config)
         await run_in_threadpool(_change_options, read, services, chooser)
-        return answer_json(None, read.ignored)
+        return answer_json(None, (*read.ignored, *sorted(locked)))
 
 
 def _add_listing(router: APIRouter, services: WebServices, name: str, listing: Listing) -> None:

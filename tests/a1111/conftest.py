@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from modules.a1111 import _adapter, script_callbacks
+from modules.a1111 import _adapter
 from modules.a1111._host import HOST, Connection, Host
 from modules.a1111._loader import LOADED
 from modules.cli import parse_arguments
@@ -89,8 +89,7 @@ def start(tmp_path: Path, engine_files: tuple[ModelFiles, DiffusionEngine]) -> I
         return Easel(services, reports, services.hooks)
 
     yield make
-    script_callbacks.script_unloaded_callback()
-    script_callbacks.clear_callbacks()
+    _adapter.stop()
     LOADED.scripts.clear()
     LOADED.postprocessing.clear()
     LOADED.modules.clear()
@@ -109,7 +108,7 @@ def _services(folder: Path, engine_files: tuple[ModelFiles, DiffusionEngine], pl
     inputs, hooks = InputStore(folder / "inputs"), HookRegistry(plugins)
     engine.settings = EngineSettings(DeviceWishes(use_cpu=True), pictures=inputs.load, hooks=hooks)
     outputs = folder / "outputs"
-    jobs = open_queue(outputs, PictureStore(outputs), lambda: engine)
+    jobs = open_queue(outputs, PictureStore(outputs), lambda: engine, after_job=hooks.after_job)
     return SimpleNamespace(
         jobs=jobs, settings=SettingsStore(config.settings_file), files=files, styles=StyleBook(config.styles_files),
         inputs=inputs, outputs=outputs, config=config, hooks=hooks,

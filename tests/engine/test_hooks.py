@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 import torch
 from PIL import Image
 
+from modules.core.errors import PluginFailed
 from modules.core.events import Remark
 from modules.core.request import GenerationRequest
 from modules.core.result import GenerationResult
@@ -18,19 +20,28 @@ from modules.engine.memory import DeviceWishes
 from modules.engine.service import DiffusionEngine, EngineSettings
 from modules.hooks.registry import HookRegistry
 from modules.hooks.spec import (
+    BatchStart,
+    CallNetwork,
     CallNext,
     Decoded,
     Described,
+    ExtraNoise,
     Generation,
     Guided,
     MaskBlend,
+    ModelAtWork,
     ModelInput,
+    NetworkCall,
     NetworkInput,
     NetworkOutput,
     Overlay,
+    PassStart,
     Picture,
+    PromptVectors,
     Sampled,
+    Sampling,
     Step,
+    Walk,
 )
 from modules.library.catalog import CheckpointCatalog
 from modules.library.files import ModelFiles
@@ -102,6 +113,121 @@ def test_hook_around_generate_may_make_runs_inside_the_run(go: Go) -> None:
     assert same(outer, go()[0])
 
 
+def test_hook_before_batch(go: Go) -> None:
+    seen: list[BatchStart] = []
+
+    def other_seeds(batch: BatchStart) -> None:
+        seen.append(batch)
+        batch.seeds = [seed + 10 for seed in batch.seeds]
+
+    changed, watcher = go(moments={"before_batch": other_seeds}, batch_count=2)
+    assert [batch.indexes for batch in seen] == [(0,), (1,)]
+    assert [image.seed for image in watcher.images] == [15, 16]
+    assert same(changed, go(seed=15, batch_count=2)[0])
+    assert "Seed: 15" in watcher.images[0].infotext
+
+
+def test_hook_before_batch_cannot_change_how_many_pictures_there_are(go: Go) -> None:
+    def fewer(batch: BatchStart) -> None:
+        batch.seeds = batch.seeds[:1]
+
+    with pytest.raises(PluginFailed, match="how many seeds a batch of 2 pictures has"):
+        go(moments={"before_batch": fewer}, batch_size=2)
+
+
+def test_hook_on_model(go: Go) -> None:
+    seen: list[ModelAtWork] = []
+    plain, _ = go(batch_count=2)
+
+    def double(model: ModelAtWork) -> None:
+        seen.append(model)
+        layer = model.model.bundle.unet.conv_out
+        handles.append(layer.register_forward_hook(lambda _layer, _given, answer: answer * 2))
+
+    handles: list[Any] = []
+    try:
+        changed, _ = go(moments={"on_model": double}, batch_count=2)
+    finally:
+        for handle in handles:
+            handle.remove()
+    assert len(seen) == 2
+    assert seen[0].checkpoint == seen[0].model.bundle.entry.title
+    assert not same(changed, plain)
+    assert same(go(batch_count=2)[0], plain)
+
+
+def test_hook_before_pass(go: Go) -> None:
+    seen: list[PassStart] = []
+
+    def begin(begun: PassStart) -> None:
+        seen.append(begun)
+        begun.noise = torch.ones_like(begun.noise)
+
+    hires = {"enable_hr": True, "hr_scale": 2.0, "denoising_strength": 0.5}
+    ones, _ = go(moments={"before_pass": begin}, **hires)
+    assert [(begun.index, begun.noise.shape[-1], begun.latents is None) for begun in seen] == [
+        (0, 8, True), (1, 16, False)
+    ]  # fmt: skip
+    assert same(ones, go(moments={"before_pass": begin}, seed=77, **hires)[0]), "all noise was replaced"
+
+
+def test_hook_before_pass_may_change_the_picture_that_is_worked_over(go: Go) -> None:
+    seen: list[PassStart] = []
+
+    def nothing(begun: PassStart) -> None:
+        seen.append(begun)
+        begun.latents = torch.zeros_like(begun.noise)
+
+    changed, _ = go(moments={"before_pass": nothing}, **INPAINT)
+    assert seen[0].painted is not None
+    assert seen[0].painted.shape == (1, 1, SIZE // 8, SIZE // 8)
+    assert not same(changed, go(**INPAINT)[0])
+
+
+def test_hook_on_extra_noise(go: Go) -> None:
+    seen: list[ExtraNoise] = []
+
+    def silence(extra: ExtraNoise) -> None:
+        seen.append(extra)
+        extra.noise = torch.zeros_like(extra.noise)
+
+    silent, _ = go(moments={"on_extra_noise": silence}, init_image="picture", extra_noise=0.4)
+    assert [extra.strength for extra in seen] == [0.4]
+    assert seen[0].noise.shape == seen[0].latents.shape == seen[0].noisy.shape
+    assert same(silent, go(init_image="picture")[0])
+    assert not same(silent, go(init_image="picture", extra_noise=0.4)[0])
+
+
+def test_hook_around_sampling(go: Go) -> None:
+    walks: list[Sampling] = []
+
+    def look(sampling: Sampling, call_next: Walk) -> torch.Tensor:
+        walks.append(sampling)
+        return call_next(sampling)
+
+    assert same(go(moments={"around_sampling": look}, batch_size=2)[0], go(batch_size=2)[0]), "looking changes nothing"
+    assert [(len(walk.sigmas), walk.index, walk.latents.shape[0]) for walk in walks] == [(4, 0, 2)]
+
+
+def test_hook_around_sampling_may_walk_in_its_own_way(go: Go) -> None:
+    steps: list[int] = []
+
+    def euler(sampling: Sampling, call_next: Walk) -> torch.Tensor:
+        x = sampling.latents
+        for index, (sigma, lower) in enumerate(pairwise(sampling.sigmas.tolist())):
+            denoised = sampling.denoise(x, torch.full((x.shape[0],), sigma))
+            sampling.on_step(index, x, denoised)
+            x = x + (x - denoised) / sigma * (lower - sigma)
+        return x
+
+    def count(step: Step) -> None:
+        steps.append(step.index)
+
+    walked, _ = go(moments={"around_sampling": euler, "after_step": count})
+    assert same(walked, go(sampler="Euler")[0])
+    assert steps == [0, 1, 2]
+
+
 def test_hook_before_model(go: Go) -> None:
     calls: list[ModelInput] = []
 
@@ -160,6 +286,49 @@ def test_hook_before_network_may_make_one_prompt_longer(go: Go) -> None:
     changed, _ = go(moments={"before_network": longer}, cfg_scale=7)
     # Attention over everything twice is attention over it once.
     assert np.abs(changed[0] - plain[0]).max() <= 1
+
+
+def test_hook_around_network(go: Go) -> None:
+    calls: list[NetworkCall] = []
+
+    def look(call: NetworkCall, call_next: CallNetwork) -> torch.Tensor:
+        calls.append(call)
+        return call_next(call)
+
+    looked, _ = go(moments={"around_network": look}, batch_size=2, cfg_scale=7)
+    assert same(looked, go(batch_size=2, cfg_scale=7)[0])
+    assert [call.latents.shape for call in calls] == [(4, 4, 8, 8)] * 3
+    assert calls[0].vectors.context.shape[:2] == (4, 77)
+    assert calls[0].sigma.shape == (4,)
+
+
+def test_hook_around_network_may_ask_for_parts_of_the_picture(go: Go) -> None:
+    shapes: list[torch.Size] = []
+
+    def halves(call: NetworkCall, call_next: CallNetwork) -> torch.Tensor:
+        left, right = call.latents.chunk(2, dim=3)
+        both = torch.cat([left, right])
+        vectors = PromptVectors(call.vectors.context.repeat(2, 1, 1))
+        answer = call_next(replace(call, latents=both, sigma=call.sigma.repeat(2), vectors=vectors))
+        shapes.append(answer.shape)
+        return torch.cat(answer.chunk(2), dim=3)
+
+    parts, _ = go(moments={"around_network": halves}, cfg_scale=7)
+    assert shapes == [(4, 4, 8, 4)] * 3
+    assert not same(parts, go(cfg_scale=7)[0])
+
+
+def test_a_wrapper_that_fails_is_left_out_and_the_pictures_are_made(go: Go) -> None:
+    calls: list[int] = []
+
+    def broken(call: NetworkCall, call_next: CallNetwork) -> torch.Tensor:
+        calls.append(1)
+        raise ValueError("broken on purpose")
+
+    made, watcher = go(strict=False, moments={"around_network": broken})
+    assert same(made, go()[0])
+    assert calls == [1]
+    assert any("broken on purpose" in event.text for event in watcher.events if isinstance(event, Remark))
 
 
 def test_hook_after_network(go: Go) -> None:

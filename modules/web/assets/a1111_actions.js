@@ -48,8 +48,11 @@ function switch_to_extras() {
 
 /** Return the place of the chosen tab below an element. @param {string} id */
 function get_tab_index(id) {
-  const buttons = [...document.querySelectorAll(`#${CSS.escape(id)} [role=tablist] button`)];
-  return Math.max(0, buttons.findIndex((button) => button.classList.contains("selected")));
+  const place = document.getElementById(id);
+  const list = place?.matches("[role=tablist]") ? place : place?.querySelector(":scope > .tab-wrapper > [role=tablist]");
+  const buttons = [...(list?.querySelectorAll(":scope > button") ?? [])];
+  const chosen = (/** @type {Element} */ button) => button.classList.contains("selected") || button.getAttribute("aria-selected") === "true";
+  return Math.max(0, buttons.findIndex(chosen));
 }
 
 /** @param {string} id @param {ArrayLike<any>} args */
@@ -116,7 +119,7 @@ function showSubmitInterruptingPlaceholder(tabname, show) {
 function create_submit_args(args) {
   const values = Array.from(args);
   if (Array.isArray(values[values.length - 3])) values[values.length - 3] = null;
-  return values;
+  return a1111WithForm(values);
 }
 
 /** @param {string} tabname @param {ArrayLike<any>} args */

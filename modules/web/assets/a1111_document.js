@@ -5,6 +5,7 @@
 /** Where Gradio 6's document is another: what selectors say, and what they mean now. @type {[RegExp, string][]} */
 var a1111Selectors = [
   [/#tabs\s*>\s*\.tab-nav/g, "#tabs > .tab-wrapper > .tab-container[role=tablist]"],
+  [/#mode_img2img\s*>?\s*(div)?\.tab-nav/g, "#mode_img2img"],
   [/\.tab-nav/g, ".tab-container[role=tablist]"],
   [/label(\.[\w-]+)?\s*>\s*(textarea|input)/g, "label$1 $2"],
   [/\bul\.options\b/g, "ul.option-list"],
@@ -39,38 +40,18 @@ function a1111Tooltips() {
     const element = document.getElementById(props.elem_id);
     if (element && !element.title) element.title = props.webui_tooltip;
   }
-}
-
-/** Take over the settings as they are on the server now. */
-async function a1111ReadOptions() {
-  const answer = await fetch("/easel/settings");
-  if (!answer.ok) return;
-  for (const option of (await answer.json()).options) opts[option.key] = option.value;
-  executeCallbacks(optionsChangedCallbacks);
-}
-
-/**
- * Make an element for every setting, hidden: on A1111's page their components are always there, and scripts read them.
- * Those of the Settings tab take their place when it is opened.
- */
-function a1111Settings() {
-  const place = document.createElement("div");
-  place.id = "a1111_settings";
-  place.hidden = true;
-  for (const [key, value] of Object.entries(opts)) {
-    const input = document.createElement("input");
-    input.type = typeof value === "boolean" ? "checkbox" : typeof value === "number" ? "number" : "text";
-    if (typeof value === "boolean") input.checked = value;
-    else input.value = String(value ?? "");
-    const label = document.createElement("label");
-    label.append(input);
-    const box = document.createElement("div");
-    box.id = `setting_${key}`;
-    box.append(label);
-    if (!document.getElementById(box.id)) place.append(box);
+  for (const element of document.querySelectorAll("#tabs button, #tabs label > span, #tabs select")) {
+    const text = titles[element.textContent?.trim() ?? ""] ?? titles[/** @type {HTMLInputElement} */ (element).value];
+    if (text && element instanceof HTMLElement && !element.title) element.title = text;
   }
-  document.body.append(place);
-  onAfterUiUpdate(() => { if (document.querySelector("#easel_settings .easel-settings")) place.remove(); });
+}
+
+/** Have all of img2img's canvases made, whose ids scripts look for; Easel makes them when they are first shown. */
+async function a1111Canvases() {
+  const panel = await /** @type {any} */ (window).easel.pages.img2img.panel();
+  const shown = panel.mode;
+  for (const name of a1111Modes) if (name !== "batch") panel.choose(name);
+  panel.choose(shown);
 }
 
 /** So long nothing may come into the document before it counts as complete. */
@@ -96,7 +77,7 @@ function a1111Watch() {
   /** @param {MutationRecord[]} mutations */
   const look = (mutations) => {
     a1111Classes();
-    if (!loaded && ready && document.querySelector("#img2img_prompt textarea")) {
+    if (!loaded && ready && document.querySelector("#img2img_prompt textarea") && document.getElementById("img2img_image")) {
       clearTimeout(quiet);
       if (Date.now() - ready > a1111PatienceMs) finish();
       else quiet = window.setTimeout(finish, a1111QuietMs);
@@ -119,7 +100,8 @@ function a1111Watch() {
   const wait = () => {
     const easel = /** @type {any} */ (window).easel;
     if (!easel) { setTimeout(wait, 50); return; }
-    Promise.all(Object.values(easel.pages).map((/** @type {any} */ page) => page.form.ready)).then(() => {
+    const forms = Object.values(easel.pages).map((/** @type {any} */ page) => page.form.ready);
+    Promise.all([a1111Canvases().catch(console.error), ...forms]).then(() => {
       ready = Date.now();
       look([]);
     });

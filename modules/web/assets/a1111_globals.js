@@ -10,6 +10,9 @@ var opts = a1111Facts.opts ?? {};
 /** Translations by English text. @type {Record<string, string>} */
 var localization = window.localization ?? {};
 
+/** Tooltips by the texts of what they are for; scripts add their own. @type {Record<string, string>} */
+var titles = {};
+
 /** @type {Function[]} */ var uiUpdateCallbacks = [];
 /** @type {Function[]} */ var uiAfterUpdateCallbacks = [];
 /** @type {Function[]} */ var uiLoadedCallbacks = [];

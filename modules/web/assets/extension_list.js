@@ -66,7 +66,7 @@ export class InstalledList {
     const { name } = extension;
     const rows = [["Commit", extension.commit], ["From", extension.remote], ["Hooks used", extension.hooks.join(", ")],
       ["Shims", Object.entries(extension.shims).map(([shim, count]) => `${shim} × ${count}`).join(", ")],
-      ["Not there", extension.missing.join(", ")], ["Notes", extension.notes.join(" ")]].filter(([, text]) => text);
+      ["Not there", extension.missing.join(", ")], ["At odds with", extension.fights.join("; ")], ["Notes", extension.notes.join(" ")]].filter(([, text]) => text);
     const update = extension.update;
     const button = (/** @type {string} */ text, /** @type {string} */ action, /** @type {() => unknown} */ act, changes = true) =>
       h("button", { type: "button", class: "easel-button", "data-action": action, disabled: changes && !this.mayInstall, onclick: act }, text);
@@ -141,6 +141,7 @@ function badges(extension) {
   const found = [];
   const behind = extension.update?.commits.length ?? 0;
   if (extension.errors.length) found.push(badge(`${extension.errors.length} error${extension.errors.length > 1 ? "s" : ""}`, "easel-bad"));
+  if (extension.fights.length) found.push(badge("at odds with another", "easel-bad"));
   if (behind) found.push(badge(`${behind} new commit${behind > 1 ? "s" : ""}`));
   else if (extension.update && !extension.update.problem) found.push(badge("up to date"));
   if (extension.restart) found.push(badge("after restart"));

@@ -17,7 +17,7 @@ const RESTART_LIMIT_MS = 120_000;
  * @typedef {{name: string, title: string, enabled: boolean, switched_on: boolean, off_because: string, kept_off: boolean, restart: boolean,
  *   is_git: boolean, version: string, commit: string, branch: string, remote: string, requires: string[],
  *   update: {commits: Commit[], problem: string} | null, loaded: boolean, load_seconds: number, errors: Failure[],
- *   shims: Record<string, number>, missing: string[], hooks: string[], notes: string[]}} Extension
+ *   shims: Record<string, number>, missing: string[], hooks: string[], notes: string[], fights: string[]}} Extension
  * @typedef {{started: string, folder: string, safe_mode: boolean, disable_all: string, why_not: string, can_restart: boolean, extensions: Extension[],
  *   trash: {entry: string, name: string, when: number}[], backups: any[]}} Overview
  */

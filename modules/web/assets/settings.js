@@ -71,6 +71,7 @@ export class SettingsView {
     control.removeAttribute("aria-invalid");
     try {
       await post("/easel/settings", { [option.key]: readControl(option, control) });
+      window.dispatchEvent(new Event("easel-settings"));
       saved.textContent = "Saved";
       setTimeout(() => (saved.textContent = ""), SAVED_MS);
     } catch (error) {

@@ -1,0 +1,103 @@
+"""What modules and classes were before extensions changed them, and how they become that again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from functools import partial
+from typing import Any
+
+from torch import nn
+
+_HOOKS = ("_forward_hooks", "_forward_pre_hooks")
+_HOOK_DETAILS = ("_forward_hooks_with_kwargs", "_forward_hooks_always_called", "_forward_pre_hooks_with_kwargs")
+_FORWARD, _ACCELERATED = "forward", "_hf_hook"
+_OF_THE_ENGINE = frozenset({"_hf_hook", "_old_forward", "_is_hf_initialized"})
+"""Attributes that come and go while weights are streamed in."""
+_OURS = frozenset({"modules", "torch", "accelerate", "diffusers", "transformers"})
+
+
+def is_foreign(value: Any) -> bool:
+    """Say whether a function is neither Easel's nor that of a library which the engine uses."""
+    while isinstance(value, partial):
+        value = value.func
+    name = getattr(value, "__module__", None) or type(value).__module__
+    return str(name).partition(".")[0] not in _OURS
+
+
+class KeptModules:
+    """What some modules are: `own` ones belong to nobody but extensions, `shared` ones to the engine too.
+
+    Of shared ones only replaced forwards, hooks and new attributes are undone, since the engine changes the others.
+    """
+
+    def __init__(self, own: Iterable[nn.Module], shared: Iterable[nn.Module]) -> None:
+        """Take the modules as they are now."""
+        self._own = [(module, dict(vars(module)), _inner(module)) for module in own]
+        self._shared = [(module, _attributes(module)) for module in shared]
+
+    def restore(self) -> None:
+        """Make them what they were."""
+        for module, attributes, inner in self._own:
+            vars(module).clear()
+            vars(module).update(attributes)
+            for name, content in inner.items():
+                kept = vars(module)[name]
+                kept.clear()
+                kept.update(content)
+        for module, attributes in self._shared:
+            _restore_shared(module, attributes)
+
+
+def _inner(module: nn.Module) -> dict[str, dict[Any, Any]]:
+    """Return what torch's own tables in a module hold."""
+    return {name: dict(value) for name, value in vars(module).items() if name[0] == "_" and isinstance(value, dict)}
+
+
+def _attributes(module: nn.Module) -> dict[str, Any]:
+    attributes = dict(vars(module))
+    return attributes | {name: dict(vars(module)[name]) for name in _HOOKS}
+
+
+def _restore_shared(module: nn.Module, before: Mapping[str, Any]) -> None:
+    now = vars(module)
+    for name in [name for name in now if name not in before and name not in _OF_THE_ENGINE and name != _FORWARD]:
+        del now[name]
+    accelerated = _ACCELERATED in now
+    if not accelerated or is_foreign(now[_FORWARD]):
+        if _FORWARD in before and accelerated == (_ACCELERATED in before):
+            now[_FORWARD] = before[_FORWARD]
+        else:
+            now.pop(_FORWARD, None)
+    for table in _HOOKS:
+        for key in [key for key, hook in now[table].items() if key not in before[table] and is_foreign(hook)]:
+            del now[table][key]
+            for details in _HOOK_DETAILS:
+                now[details].pop(key, None)
+
+
+class KeptAttributes:
+    """What the attributes of classes and objects are; new, replaced and deleted ones are undone."""
+
+    def __init__(self, owners: Iterable[Any]) -> None:
+        """Take the owners as they are now."""
+        self._before = [(owner, dict(vars(owner))) for owner in owners]
+
+    def changes(self) -> list[tuple[Any, str]]:
+        """Return what is not as it was."""
+        return [
+            (owner, name)
+            for owner, before in self._before
+            for name in {*before, *vars(owner)}
+            if name not in vars(owner) or name not in before or vars(owner)[name] is not before[name]
+        ]
+
+    def restore(self) -> None:
+        """Make them what they were."""
+        before = {id(owner): attributes for owner, attributes in self._before}
+        for owner, name in self.changes():
+            if name in before[id(owner)]:
+                setattr(owner, name, before[id(owner)][name])
+            else:
+                delattr(owner, name)
+
+

@@ -1,0 +1,76 @@
+/** The settings as A1111's page has them: a box by each option's key with its component in it, always in the document. */
+
+/**
+ * Return the inside of an option's box. A text is in a text area and in an input, since either may be what its
+ * component had.
+ * @param {any} value
+ */
+function a1111OptionLabel(value) {
+  const label = document.createElement("label");
+  label.className = "a1111-option";
+  const kinds = typeof value === "boolean" ? ["checkbox"] : typeof value === "number" ? ["number"] : ["textarea", "text"];
+  for (const kind of kinds) {
+    const control = /** @type {HTMLInputElement} */ (document.createElement(kind === "textarea" ? kind : "input"));
+    if (kind !== "textarea") control.type = kind;
+    control.tabIndex = -1;
+    label.append(control);
+  }
+  a1111ShowOption(label, value);
+  return label;
+}
+
+/** @param {Element} label as `a1111OptionLabel` made it @param {any} value */
+function a1111ShowOption(label, value) {
+  for (const control of /** @type {NodeListOf<HTMLInputElement>} */ (label.querySelectorAll("input, textarea"))) {
+    if (control.type === "checkbox") control.checked = Boolean(value);
+    else control.value = Array.isArray(value) ? value.join(",") : String(value ?? "");
+  }
+}
+
+/** Make a hidden box for every setting; those of the Settings tab take their places when it is opened. */
+function a1111Settings() {
+  const place = document.createElement("div");
+  place.id = "a1111_settings";
+  place.hidden = true;
+  for (const [key, value] of Object.entries(opts)) {
+    if (document.getElementById(`setting_${key}`)) continue;
+    const box = document.createElement("div");
+    box.id = `setting_${key}`;
+    box.dataset.a1111Option = key;
+    box.append(a1111OptionLabel(value));
+    place.append(box);
+  }
+  document.body.append(place);
+  onAfterUiUpdate(a1111AdoptSettings);
+}
+
+/** Give the rows of the Settings tab the ids, with what their controls lack in them, in place of the hidden boxes. */
+function a1111AdoptSettings() {
+  for (const row of document.querySelectorAll("#easel_settings .easel-option:not([data-a1111-option])")) {
+    const control = row.querySelector("[id^=setting_]");
+    if (!(row instanceof HTMLElement) || !control) continue;
+    const key = control.id.slice("setting_".length);
+    document.querySelector(`#a1111_settings > [data-a1111-option="${CSS.escape(key)}"]`)?.remove();
+    row.querySelector(`label[for="${CSS.escape(control.id)}"]`)?.setAttribute("for", `${control.id}_control`);
+    row.id = control.id;
+    control.id = `${control.id}_control`;
+    row.dataset.a1111Option = key;
+    if (typeof opts[key] !== "string" || control.localName === "textarea") continue;
+    const label = a1111OptionLabel(opts[key]);
+    label.hidden = true;
+    row.append(label);
+  }
+}
+
+/** Take over the settings as they are on the server now, and tell who wants to know. */
+async function a1111ReadOptions() {
+  const answer = await fetch("/easel/settings");
+  if (!answer.ok) return;
+  for (const { key, value } of (await answer.json()).options) {
+    if (JSON.stringify(opts[key]) === JSON.stringify(value)) continue;
+    opts[key] = value;
+    const label = document.querySelector(`[data-a1111-option="${CSS.escape(key)}"] > .a1111-option`);
+    if (label) a1111ShowOption(label, value);
+  }
+  executeCallbacks(optionsChangedCallbacks);
+}
