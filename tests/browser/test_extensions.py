@@ -3,20 +3,19 @@
 import json
 import shutil
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.request import Request, urlopen
 
 import pytest
-from playwright.sync_api import BrowserContext, Locator, Page, expect
+from playwright.sync_api import Locator, Page, expect
 
-from tests.browser.conftest import Watch
+from tests.browser.conftest import BlankPage, NewContext, Watch
 from tests.browser.driver import SERVE, Easel, Server, running
 from tests.plugins.conftest import Repository, repository
 
 pytestmark = pytest.mark.browser
-NewContext = Callable[..., BrowserContext]
 USERS = "anna:secret-a,ben:secret-b"
 BROKEN = "def load():\n    raise RuntimeError('it is broken')\n\n\nload()\n"
 
@@ -59,12 +58,12 @@ def extensions(server_of_all: ExtensionServer) -> ExtensionServer:
 
 
 @pytest.fixture
-def page(new_context: NewContext, extensions: ExtensionServer) -> Page:
-    return opened(new_context(), extensions)
+def page(blank_page: BlankPage, extensions: ExtensionServer) -> Page:
+    return opened(blank_page(), extensions)
 
 
-def opened(context: BrowserContext, server: Server) -> Page:
-    page = Easel(context.new_page(), server.url).open().page
+def opened(page: Page, server: Server) -> Page:
+    page = Easel(page, server.url).open().page
     page.locator("#tabs button[role=tab][data-tab-id=extensions]").click()
     expect(page.locator(".easel-extension").first).to_be_visible()
     return page
@@ -196,8 +195,8 @@ def test_a_backup_brings_the_switches_back(page: Page) -> None:
     expect(card(page, "broken").get_by_role("switch")).to_be_checked()
 
 
-def test_nothing_reaches_beyond_a_phone_s_screen(new_context: NewContext, extensions: ExtensionServer) -> None:
-    page = opened(new_context(width=390, height=844), extensions)
+def test_nothing_reaches_beyond_a_phone_s_screen(blank_page: BlankPage, extensions: ExtensionServer) -> None:
+    page = opened(blank_page(width=390, height=844), extensions)
     card(page, "broken").locator("summary", has_text="Details").click()
     card(page, "broken").locator(".easel-extension-error summary").click()
     for name in ("installed", "available", "install", "backups"):

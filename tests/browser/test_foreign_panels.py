@@ -1,14 +1,15 @@
 """A sample extension for A1111 in a real browser: what it shows, what its scripts find, and what Generate sends."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser, BrowserContext, expect
+from playwright.sync_api import Browser, expect
 
+from tests.browser.conftest import BlankPage
 from tests.browser.driver import PATIENCE_MS, Easel, Server, running
 
 pytestmark = pytest.mark.browser
@@ -22,8 +23,8 @@ def server(tmp_path_factory: pytest.TempPathFactory, browser: Browser) -> Iterat
 
 
 @pytest.fixture
-def easel(server: Server, new_context: Callable[..., BrowserContext]) -> Iterator[Easel]:
-    opened = Easel(new_context().new_page(), server.url).open()
+def easel(server: Server, blank_page: BlankPage) -> Iterator[Easel]:
+    opened = Easel(blank_page(), server.url).open()
     opened.page.wait_for_selector("html[data-extensions=loaded]", timeout=PATIENCE_MS)
     yield opened
     server.settle()

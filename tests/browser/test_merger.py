@@ -1,20 +1,19 @@
 """Downloads and merges as a user makes them: the Models tab, the Checkpoint Merger, and the ring in the status line."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import BrowserContext, Page, expect
+from playwright.sync_api import Page, expect
 from safetensors.torch import save_file
 
-from tests.browser.conftest import Watch
+from tests.browser.conftest import BlankPage, NewContext, Watch
 from tests.browser.driver import PATIENCE_MS, SERVE, Easel, Server, running
 from tests.library.test_merging import tensors_of
 
 pytestmark = pytest.mark.browser
-NewContext = Callable[..., BrowserContext]
 USERS = "anna:secret-a,ben:secret-b"
 
 
@@ -49,12 +48,12 @@ def models(tmp_path_factory: pytest.TempPathFactory, browser: object) -> Iterato
 
 
 @pytest.fixture
-def page(new_context: NewContext, models: ModelServer) -> Page:
-    return opened(new_context(), models)
+def page(blank_page: BlankPage, models: ModelServer) -> Page:
+    return opened(blank_page(), models)
 
 
-def opened(context: BrowserContext, server: Server) -> Page:
-    return Easel(context.new_page(), server.url).open().page
+def opened(page: Page, server: Server) -> Page:
+    return Easel(page, server.url).open().page
 
 
 def tab(page: Page, name: str) -> None:
@@ -202,8 +201,8 @@ def test_a_token_is_set_and_forgotten_without_being_shown(page: Page) -> None:
 
 
 @pytest.mark.parametrize("name", ["models", "modelmerger"])
-def test_nothing_reaches_beyond_a_phone_s_screen(new_context: NewContext, models: ModelServer, name: str) -> None:
-    page = opened(new_context(width=390, height=844), models)
+def test_nothing_reaches_beyond_a_phone_s_screen(blank_page: BlankPage, models: ModelServer, name: str) -> None:
+    page = opened(blank_page(width=390, height=844), models)
     tab(page, name)
     expect(page.locator("#download_link, #modelmerger_merge").first).to_be_visible()
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")

@@ -3,15 +3,16 @@
 import io
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 import numpy as np
 import pytest
 from PIL import Image, ImageStat
-from playwright.sync_api import BrowserContext, expect
+from playwright.sync_api import expect
 
+from tests.browser.conftest import BlankPage
 from tests.browser.driver import Easel, Server, free_port
 from tests.fakes import wait_until
 
@@ -53,8 +54,8 @@ def real(tmp_path_factory: pytest.TempPathFactory, browser: object) -> Iterator[
 
 
 @pytest.mark.timeout(240)
-def test_an_apple_on_blue_is_on_blue(real: RealServer, new_context: Callable[..., BrowserContext]) -> None:
-    easel = Easel(new_context().new_page(), real.url).open()
+def test_an_apple_on_blue_is_on_blue(real: RealServer, blank_page: BlankPage) -> None:
+    easel = Easel(blank_page(), real.url).open()
     easel.prepare("a red apple on a blue background", steps=20, cfg_scale=5)
     easel.page.locator("#txt2img_seed input").fill("7")
     easel.generate()
@@ -70,8 +71,8 @@ def test_an_apple_on_blue_is_on_blue(real: RealServer, new_context: Callable[...
 
 
 @pytest.mark.timeout(240)
-def test_only_what_was_painted_over_changes(real: RealServer, new_context: Callable[..., BrowserContext]) -> None:
-    easel = Easel(new_context().new_page(), real.url).open().img2img("inpaint")
+def test_only_what_was_painted_over_changes(real: RealServer, blank_page: BlankPage) -> None:
+    easel = Easel(blank_page(), real.url).open().img2img("inpaint")
     page = easel.page
     given = Image.effect_noise((128, 128), 60).convert("RGB")
     content = io.BytesIO()
