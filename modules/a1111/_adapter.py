@@ -10,6 +10,7 @@ from typing import Any
 from modules.a1111 import (
     _gradio3,
     _k_package,
+    _ldm_packages,
     _loader,
     _restoring,
     _webui_package,
@@ -21,6 +22,7 @@ from modules.a1111 import (
 from modules.a1111._axes import connect_plot, disconnect_plot
 from modules.a1111._bridge import PLUGIN, ScriptsPlugin
 from modules.a1111._host import HOST, Connection, Services, connect
+from modules.a1111._lists import connect_lists, disconnect_lists
 from modules.a1111._model import ModelFacade
 from modules.a1111._owners import owner_of
 from modules.a1111._panels import AdapterPanels
@@ -53,6 +55,7 @@ def start(services: Services, connection: Connection, judge: Judge = no_judge) -
     if str(REPO_ROOT) not in sys.path:
         sys.path.insert(0, str(REPO_ROOT))
     _k_package.offer()
+    _ldm_packages.offer()
     _webui_package.offer()
     _restoring.begin()
     _loader.preload_extensions()
@@ -64,6 +67,7 @@ def start(services: Services, connection: Connection, judge: Judge = no_judge) -
     connection.hooks.remove(PLUGIN)
     connection.hooks.add(ScriptsPlugin(decode))
     connect_plot()
+    connect_lists()
     services.jobs.subscribe(_hear, watches=False)
     return AdapterPanels(stop)
 
@@ -83,6 +87,7 @@ def add_flags(parser: ArgumentParser, config: AppConfig, extensions: Sequence[Ex
     HOST.extensions = tuple(extensions)
     HOST.own_state = {"config": config}
     _k_package.offer()
+    _ldm_packages.offer()
     _webui_package.offer()
     _loader.preload_extensions()
     for name, actions in _loader.flags_by_extension().items():
@@ -106,3 +111,4 @@ def stop() -> None:
     _restoring.unshadowed([runners.txt2img, runners.img2img, runners.extras, *HOST.own_state.values()])
     _restoring.end()
     disconnect_plot()
+    disconnect_lists()

@@ -8,12 +8,15 @@ from collections.abc import Callable
 from types import MappingProxyType
 from typing import Any
 
+from PIL.Image import Image
+
 from modules.a1111 import processing
 from modules.a1111._axes import AXES, applied
 from modules.a1111._cfg import CFG_MOMENTS, SCRIPT_MOMENTS
 from modules.a1111._host import HOST
 from modules.a1111._infotext import extra_pairs
 from modules.a1111._ldm_runs import comes_to_work, undoing
+from modules.a1111._lists import enlarged, restored, wants_restoring
 from modules.a1111._loader import LOADED
 from modules.a1111._model import ModelFacade
 from modules.a1111._runs import ARGUMENTS, PLUGIN, SCRIPT, TOKEN, Handover, Run
@@ -24,7 +27,7 @@ from modules.core.parameter import Parameter
 from modules.core.result import GeneratedImage, GenerationResult
 from modules.hooks.plugins import PluginDescription
 from modules.hooks.registry import RunStart
-from modules.hooks.spec import CallNext, Decoded, Described, Generation, Picture, RunListener
+from modules.hooks.spec import CallNext, Decoded, Described, Enlarge, Enlarging, Generation, Picture, RunListener
 
 logger = logging.getLogger(__name__)
 OPTIONS = "options"
@@ -63,6 +66,9 @@ class ScriptsPlugin:
         runners = [runner, getattr(handover.p, "scripts", None)] if handover is not None else [runner]
         present = [each for each in runners if each is not None]
         few = {name: moment for name, wanted, moment in (*CFG_MOMENTS, *SCRIPT_MOMENTS) if wanted(present)}
+        edit = HOST.own_state.get("networks edited by")
+        if edit is not None:
+            few["on_networks"] = lambda self, networks: edit(networks)
         moments = {**_BASIC_MOMENTS, **few}
         listener: ExtensionsRun = type("ExtensionsRun", (ExtensionsRun,), moments)()
         listener.runner, listener.values, listener.decode = runner, run.values, self._decode
@@ -155,7 +161,8 @@ class ExtensionsRun(RunListener):
 
 def _generated(processed: Any, place: int, index: int, over: bool) -> GeneratedImage:
     seeds, texts = processed.all_seeds or [0], processed.infotexts or [""]
-    seed = seeds[place] if place < len(seeds) else seeds[0]
+    at = place - int(getattr(processed, "index_of_first_image", 0))
+    seed = seeds[at] if 0 <= at < len(seeds) else seeds[0]
     text = texts[place] if place < len(texts) else texts[0]
     return GeneratedImage(index, int(seed), processed.images[place].convert("RGB"), str(text or ""), over)
 
@@ -185,6 +192,8 @@ def _on_picture(self: ExtensionsRun, picture: Picture) -> None:
 
 def _on_decoded(self: ExtensionsRun, decoded: Decoded) -> None:
     run, p = self.run, self.run.p
+    if wants_restoring(p):
+        decoded.pictures = restored(p, decoded.pictures)
     if p.scripts is None:
         return
     pictures = processing.scripted_batch(p, decoded.pictures)
@@ -198,7 +207,12 @@ def _on_decoded(self: ExtensionsRun, decoded: Decoded) -> None:
     decoded.pictures = kept
 
 
+def _around_upscale(self: ExtensionsRun, asked: Enlarging, call_next: Enlarge) -> Image:
+    return enlarged(self.run, asked, call_next)
+
+
 _BASIC_MOMENTS = MappingProxyType({
     "on_model": lambda self, model: comes_to_work(model.model),
     "on_infotext": _on_infotext, "on_picture": _on_picture, "on_decoded": _on_decoded,
+    "around_upscale": _around_upscale,
 })

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from modules.a1111 import extra_networks, script_callbacks, sd_samplers, sd_unet, shared
 from modules.a1111._host import HOST
-from modules.a1111._network import EMPTY_CHANNELS, answer, text_of
+from modules.a1111._network import EMPTY_CHANNELS, answer, like, text_of
 from modules.a1111._owners import owner_of, replaced
 from modules.a1111._parts import sampled, take_noise
 from modules.a1111._script_base import MaskBlendArgs, PostProcessMaskOverlayArgs, PostSampleArgs
@@ -85,13 +85,20 @@ def _sampler_of(p: Any) -> Any:
     model = p.sd_model if p.sd_model is not None else shared.sd_model
     made: list[Any] = []
     with HOST.guarding(owner_of(sd_samplers.create_sampler), "hook", "create_sampler"):
-        made.append(sd_samplers.create_sampler(name, model))
-    if made and hasattr(made[0], "model_wrap_cfg"):
+        made.append(_whole(sd_samplers.create_sampler(name, model)))
+    if made:
         return made[0]
     engines_own, _ = sd_samplers.engine_names(name, None)
     config = sd_samplers.find_sampler_config(engines_own)
     sampler = config.constructor(model)
     sampler.config = config
+    return sampler
+
+
+def _whole(sampler: Any) -> Any:
+    """Return a sampler. Raises TypeError for what is none."""
+    if not hasattr(sampler, "model_wrap_cfg"):
+        raise TypeError(f"create_sampler answered {type(sampler).__name__}, which is no sampler")
     return sampler
 
 
@@ -211,7 +218,7 @@ def _combine(work: Any, answer: Guided) -> None:
     vectors = work.vectors
     last = PromptVectors(vectors.context[-batch:], None if vectors.pooled is None else vectors.pooled[-batch:])
     with HOST.guarding(owner_of(cfg.combine_denoised), "hook", "combine_denoised"):
-        answer.guided = cfg.combine_denoised(rows, places, text_of(last), answer.scale)
+        answer.guided = like(cfg.combine_denoised(rows, places, text_of(last), answer.scale), answer.guided)
 
 
 def _after_step(self: Any, step: Step) -> None:

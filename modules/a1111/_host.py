@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from PIL.Image import Image
 
@@ -23,6 +23,8 @@ from modules.plugins.reports import Part, Reports
 from modules.plugins.safety import Safety
 from modules.prompts.styles import StyleBook
 from modules.settings.store import SettingsStore
+
+Thing = TypeVar("Thing")
 
 
 class NotConnected(EaselError):
@@ -195,3 +197,13 @@ def option(name: str, default: Any = None) -> Any:
         return default
     values: Mapping[str, Any] = HOST.services.settings.all()
     return values.get(name, default)
+
+
+def arranged(things: Iterable[Thing], owner: Callable[[Thing], str]) -> list[Thing]:
+    """Return things of extensions in the order in which the user wants these called; all others come after them."""
+    found = list(things)
+    order = HOST.services.settings.get("call_order") if HOST.services is not None and len(found) > 1 else ()
+    if not order:
+        return found
+    rank = {name: place for place, name in enumerate(order)}
+    return sorted(found, key=lambda thing: rank.get(owner(thing), len(rank)))

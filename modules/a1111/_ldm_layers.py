@@ -1,7 +1,7 @@
 """The U-Net's blocks with the names, arguments and parts that Stable Diffusion's first code gave them (CompVis LDM).
 
-Extensions build networks of these, and see the engine's own U-Net as a tree of them, made by `of` from diffusers' parts,
-whose layers they share.
+Extensions build networks of these, and see the engine's own U-Net as a tree of them, made by `of` from parts of
+diffusers', whose layers they share.
 """
 
 from __future__ import annotations

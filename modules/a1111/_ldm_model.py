@@ -1,4 +1,4 @@
-"""A checkpoint in memory as Stable Diffusion's first code has it: the U-Net, VAE and text encoders, and what joins them.
+"""A checkpoint in memory as Stable Diffusion's first code has it: U-Net, VAE and text encoders, and what joins them.
 
 `LatentDiffusion` is the view of SD 1.x and 2.x, `DiffusionEngine` that of SDXL.
 """
@@ -35,7 +35,7 @@ class DiffusionWrapper(nn.Module):
         self.diffusion_model = diffusion_model
         self.conditioning_key, self.sequential_cross_attn, self.training = conditioning_key, False, False
 
-    def forward(  # noqa: PLR0913 (the published signature)
+    def forward(
         self, x: Tensor, t: Tensor, c_concat: Any = None, c_crossattn: Any = None, c_adm: Tensor | None = None,
         **named: Any,
     ) -> Tensor:  # fmt: skip
@@ -152,9 +152,8 @@ class LatentDiffusion(nn.Module):
 
     def predict_start_from_noise(self, x_t: Tensor, t: Tensor, noise: Tensor) -> Tensor:
         """Return clean latents for noisy ones and their noise."""
-        return (
-            self._at("sqrt_recip_alphas_cumprod", t, x_t) * x_t - self._at("sqrt_recipm1_alphas_cumprod", t, x_t) * noise
-        )
+        scale, spread = (f"sqrt_{name}_alphas_cumprod" for name in ("recip", "recipm1"))
+        return self._at(scale, t, x_t) * x_t - self._at(spread, t, x_t) * noise
 
     def predict_start_from_z_and_v(self, x_t: Tensor, t: Tensor, v: Tensor) -> Tensor:
         """Return clean latents for noisy ones and v."""

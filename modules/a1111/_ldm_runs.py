@@ -1,8 +1,8 @@
 """Which model extensions see inside `shared.sd_model`, how the engine's calls go through it, and how all is undone.
 
-A view of a model is made when somebody first asks for its inside, and is the same object from then on. While a run goes
-on, the engine's calls of a model that has a view go through it. What was changed since the outermost run began is undone
-at its end; what is changed outside of runs stays, as in A1111.
+A view of a model is made when somebody first asks for its inside, and is the same object from then on. While a run
+goes on, the engine's calls of a model that has a view go through it. What was changed since the outermost run began is
+undone at its end; what is changed outside of runs stays, as in A1111.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from torch import Tensor, nn
 from modules.a1111 import _ldm_attention, _ldm_layers, _ldm_text, _ldm_unet, _ldm_vae, sd_hijack_unet
 from modules.a1111._host import HOST
 from modules.a1111._ldm_kept import KeptAttributes, KeptModules
-from modules.a1111._ldm_present import present, present_model
 from modules.a1111._ldm_model import DiffusionEngine, DiffusionWrapper, GeneralConditioner, LatentDiffusion
+from modules.a1111._ldm_present import present, present_model
 from modules.a1111._patching import Patches
 from modules.a1111._placeholders import NotInEasel
 from modules.a1111._runs import Run

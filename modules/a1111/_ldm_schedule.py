@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -34,9 +35,7 @@ def betas_for_alpha_bar(num_diffusion_timesteps: int, alpha_bar: Any, max_beta: 
     """Return the betas whose cumulated alphas are those of a function of the time from 0 to 1."""
     times = [step / num_diffusion_timesteps for step in range(num_diffusion_timesteps + 1)]
     levels = [alpha_bar(time) for time in times]
-    return np.array([
-        min(1 - later / now, max_beta) for now, later in zip(levels[:-1], levels[1:], strict=True)
-    ])
+    return np.array([min(1 - later / now, max_beta) for now, later in pairwise(levels)])
 
 
 def make_ddim_timesteps(

@@ -249,7 +249,7 @@ def view_of(reader: PartReader, hijack: Any, rules: Rules, relief: Any) -> Froze
 
 def is_changed(view: FrozenCLIPEmbedderWithCustomWordsBase) -> bool:
     """Say whether somebody has replaced or hooked something in how a view reads texts."""
-    hooked = view._forward_hooks or view._forward_pre_hooks
+    hooked = vars(view)["_forward_hooks"] or vars(view)["_forward_pre_hooks"]
     own = any(name in vars(view) for name in REPLACEABLE)
     return bool(hooked) or own or any(getattr(type(view), name) is not _OWN[name] for name in REPLACEABLE)
 

@@ -91,7 +91,8 @@ class AttnBlock(_View):
         beside(made, "block", attention)
         made.in_channels = attention.to_q.in_features
         made.norm = attention.group_norm
-        made.q, made.k, made.v = (PointConvolution.of(each) for each in (attention.to_q, attention.to_k, attention.to_v))
+        layers = (attention.to_q, attention.to_k, attention.to_v)
+        made.q, made.k, made.v = (PointConvolution.of(layer) for layer in layers)
         made.proj_out = PointConvolution.of(attention.to_out[0])
         return made
 

@@ -72,10 +72,19 @@ def answer(cfg: Any, call: NetworkCall, call_next: CallNetwork) -> Tensor:
     inner.answer = ask
     try:
         with HOST.guarding(culprit, "hook", "the network"):
-            found.append(inner(call.latents, call.sigma, cond=conditioning_of(call)))
+            found.append(like(inner(call.latents, call.sigma, cond=conditioning_of(call)), call.latents))
     finally:
         inner.answer = None
-    return found[0].float() if found else call_next(call)
+    return found[0] if found else call_next(call)
+
+
+def like(made: Any, wanted: Tensor) -> Tensor:
+    """Return a tensor that an extension made, in float32. Raises ValueError when its shape is not the one wanted."""
+    shape = tuple(getattr(made, "shape", ()))
+    if shape != tuple(wanted.shape):
+        raise ValueError(f"a tensor of the shape {tuple(wanted.shape)} is wanted, not {shape or type(made).__name__}")
+    found: Tensor = made.to(wanted)
+    return found
 
 
 def _touched(cfg: Any) -> bool:

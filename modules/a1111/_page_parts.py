@@ -1,4 +1,4 @@
-"""The page's parts under A1111's names: what infotexts fill in, buttons that send things on, and Generate's event (S25).
+"""The page's parts under A1111's names: what infotexts fill in, send-to buttons, and Generate's event (S25).
 
 A1111's Generate hands all of the form to one function of the server. Easel's does not, so that extensions that look for
 that event to make one of their own from it are shown what is described here; `_form_runs.py` answers its function.
@@ -139,7 +139,7 @@ def _connect(binding: ParamBinding) -> None:
     sources = {"picture": binding.source_image_component, "text": binding.source_text_component}
     present = {name: source for name, source in sources.items() if source is not None}
     # The browser knows what the components hold: pictures by their addresses.
-    script = f"(...values) => a1111Receive({json.dumps(binding.tabname)}, {json.dumps(list(present))}, values, " \
-        f"{json.dumps(binding.source_tabname)})"
+    target, source = json.dumps(binding.tabname), json.dumps(binding.source_tabname)
+    script = f"(...values) => a1111Receive({target}, {json.dumps(list(present))}, values, {source})"
     binding.paste_button.click(None, list(present.values()), None, js=script, queue=False, show_progress="hidden",
                                api_visibility="private")  # fmt: skip

@@ -16,6 +16,7 @@ from gradio.components import Component
 from modules.a1111 import paths_internal, script_callbacks, scripts, shared
 from modules.a1111._gradio3 import shim
 from modules.a1111._host import HOST, extension_of
+from modules.a1111._lists import offer_restorers
 from modules.a1111._observing import observed, outside_blocks, same_place
 from modules.a1111._page_parts import parts
 from modules.a1111._runner import initial_value
@@ -50,6 +51,7 @@ class AdapterPanels:
         """Tell extensions that the page is about to be built, and of each of its components."""
         with observed(_before_component, _after_component):
             script_callbacks.before_ui_callback()
+            offer_restorers()
             yield
         scripts.scripts_current = None
 
@@ -107,6 +109,10 @@ class AdapterPanels:
             for place, value in zip(range(script.args_from or 0, script.args_to or 0), asked, strict=False):
                 values[place] = value
         return encode(values, HOST.connected.inputs.keep)
+
+    def face_restorers(self) -> Sequence[str]:
+        """Return the names of the face restorers that extensions have brought."""
+        return [str(each.name()) for each in shared.face_restorers]
 
     def locked_options(self) -> frozenset[str]:
         """Return the keys of options that their extensions keep from A1111's API."""
@@ -248,6 +254,7 @@ def _before_component(component: Any, **kwargs: Any) -> None:
 
 
 def _after_component(component: Any, **kwargs: Any) -> None:
+    parts().note(component, kwargs.get("elem_id"))
     extension = extension_at_work() if kwargs.get("elem_id") else ""
     if extension:
         HOST.reports.claim(extension, "id", str(kwargs["elem_id"]))

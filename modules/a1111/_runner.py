@@ -8,7 +8,7 @@ from typing import Any
 
 import gradio as gr
 
-from modules.a1111._host import HOST, extension_of
+from modules.a1111._host import HOST, arranged, extension_of
 from modules.a1111._script_base import AlwaysVisible, OnComponent, Script
 from modules.core.errors import EaselError, PluginFailed
 
@@ -148,7 +148,7 @@ class ScriptRunner:
 
     def ordered_scripts(self, method_name: str) -> list[Script]:
         """Return the always-on scripts that override a method, in the order in which they are called."""
-        return list(self.list_scripts_for_method(method_name))
+        return arranged(self.list_scripts_for_method(method_name), lambda script: extension_of(str(script.filename)))
 
     def call(self, method_name: str, p: Any, *given: Any, **named: Any) -> None:
         """Call a method of every always-on script; one that fails is written down, and the others go on."""

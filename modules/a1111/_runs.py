@@ -10,7 +10,7 @@ from typing import Any
 
 from PIL.Image import Image
 
-from modules.a1111 import script_callbacks
+from modules.a1111 import extra_networks, script_callbacks
 from modules.a1111._host import HOST
 from modules.a1111._processing import StableDiffusionProcessing, StableDiffusionProcessingImg2Img
 from modules.a1111._view import Pictures, inherited_request, request_of
@@ -122,7 +122,7 @@ class PieceSink:
         """Hand an event on, with the index that it has in the whole run."""
         run = self._run
         first = run.first + self._places[0]
-        if isinstance(event, ImageDone):
+        if isinstance(event, ImageDone) or (isinstance(event, Remark) and _is_of_foreign_network(event.text)):
             return
         if isinstance(event, StepDone | PreviewReady):
             if run.top and not run.streams:
@@ -145,6 +145,12 @@ class PieceSink:
         if run.streams and self._p is run.owner and fresh and self._p.save_samples():
             run.keep(self._p, replace(image, index=index))
             run.done.add(index)
+
+
+def _is_of_foreign_network(text: str) -> bool:
+    """Say whether the engine complains of a network whose kind an extension has brought."""
+    kinds = [*extra_networks.REGISTRY, *extra_networks.ALIASES]
+    return any(text.startswith(f"The prompt's <{kind}:") for kind in kinds)
 
 
 def pieces_of(p: StableDiffusionProcessing, request: GenerationRequest) -> list[Piece]:

@@ -7,6 +7,8 @@ from collections import namedtuple
 from collections.abc import Callable
 from typing import Any
 
+from modules.a1111._callback_params import Checked, shape_of
+
 AlwaysVisible = object()
 """What `Script.show` returns for a script that is always there."""
 OnComponent = namedtuple("OnComponent", ["component"])
@@ -14,6 +16,8 @@ OnComponent = namedtuple("OnComponent", ["component"])
 
 class MaskBlendArgs:
     """How new and old latents are mixed; `blended_latent` may be changed."""
+
+    blended_latent = Checked("shape", shape_of)
 
     def __init__(
         self, current_latent: Any, nmask: Any, init_latent: Any, mask: Any, blended_latent: Any, denoiser: Any = None,
@@ -32,12 +36,16 @@ class MaskBlendArgs:
 class PostSampleArgs:
     """The latents after sampling; `samples` may be changed."""
 
+    samples = Checked("shape", shape_of)
+
     def __init__(self, samples: Any) -> None:
         self.samples = samples
 
 
 class PostprocessImageArgs:
     """A picture; `image` may be changed."""
+
+    image = Checked("kind", lambda value: "picture" if hasattr(value, "convert") else type(value).__name__)
 
     def __init__(self, image: Any, index: int = 0) -> None:
         self.image = image

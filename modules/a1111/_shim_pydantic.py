@@ -64,7 +64,7 @@ def as_before(namespace: dict[str, Any], used: Callable[[str], None]) -> None:
 def _may_be_none(kind: Any) -> bool:
     if isinstance(kind, str):
         text = kind.replace(" ", "")
-        return text.startswith(("Optional[", "typing.Optional[")) or text.endswith("|None") or text.startswith("None|")
+        return text.startswith(("Optional[", "typing.Optional[", "None|")) or text.endswith("|None")
     return typing.get_origin(kind) in (typing.Union, types.UnionType) and type(None) in typing.get_args(kind)
 
 

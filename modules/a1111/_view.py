@@ -97,10 +97,14 @@ def processing_of(request: GenerationRequest, pictures: Pictures) -> Processing:
         refiner_checkpoint=request.refiner_checkpoint if request.refines() else None,
         outpath_samples=str(folder / f"{'img2img' if request.init_image else 'txt2img'}-images"),
         outpath_grids=str(folder / "grids"),
+        # Easel makes no grids of its batches.
+        do_not_save_grid=True,
     )
     fields = kind.__dataclass_fields__
     values.update({name: getattr(request, ours) for name, ours in OPTIONAL.items() if name in fields})
     values.update(_picture_attributes(request, pictures) if request.init_image else _second_pass_attributes(request))
+    if request.firstpass_image:
+        values["firstpass_image"] = pictures.load(request.firstpass_image)
     made = kind(**values)
     made._base = request  # noqa: SLF001 (its own module's half)
     return made
@@ -173,6 +177,7 @@ def request_of(p: Processing, pictures: Pictures, image: int = 0) -> GenerationR
         if given is not None and not (isinstance(given, float) and math.isinf(given)):
             values[ours] = given
     values.update(_picture_values(p, pictures, image) if isinstance(p, Img2Img) else _second_pass_values(p))
+    values["firstpass_image"] = pictures.name_of(p.firstpass_image) if p.firstpass_image is not None else ""
     values.update(_override_values(p))
     made = GenerationRequest.checked(values)
     return made.model_copy(update={"extras": base.extras, "unwritten": base.unwritten})

@@ -12,6 +12,7 @@ from torch import Tensor
 from modules.a1111 import sd_schedulers
 from modules.a1111._host import HOST
 from modules.a1111._k_sampling import label_of
+from modules.a1111._network import like
 from modules.a1111._owners import owner_of, replaced
 from modules.a1111.sd_samplers_cfg_denoiser import CFGDenoiser
 from modules.a1111.sd_samplers_common import InterruptedException, Sampler
@@ -58,7 +59,7 @@ def walked(work: Pass, sampling: Sampling, call_next: Walk) -> Tensor:
             return call_next(own)
         made: list[Tensor] = []
         with HOST.guarding(owner_of(sampler.func), "hook", "sampler"):
-            made.append(foreign_walk(work, own, given))
+            made.append(like(foreign_walk(work, own, given), noisy))
         return made[0] if made else call_next(own)
 
     sampler.walk = walk
@@ -86,9 +87,9 @@ def _started(work: Pass, sampling: Sampling, walk: Any) -> Tensor:
         cond, uncond = work.conditionings()
         steps = len(sampling.sigmas) - 1
         if over:
-            made.append(sampler.sample_img2img(work.p, clean, noise, cond, uncond, steps=steps))
+            made.append(like(sampler.sample_img2img(work.p, clean, noise, cond, uncond, steps=steps), noise))
         else:
-            made.append(sampler.sample(work.p, noise, cond, uncond, steps=steps))
+            made.append(like(sampler.sample(work.p, noise, cond, uncond, steps=steps), noise))
     return made[0] if made else walk(sampling.latents)
 
 

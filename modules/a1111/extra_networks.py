@@ -95,6 +95,8 @@ def activate(p: Any, extra_network_data: dict[str, Any]) -> None:
 
     Kinds that no prompt names are asked too, with nothing to put in.
     """
+    for prepare in HOST.own_state.get("before networks", ()):
+        prepare(p, extra_network_data)
     asked = lookup_extra_networks(extra_network_data or {})
     for network in dict.fromkeys([*asked, *REGISTRY.values()]):
         with HOST.guarding(owner_of(type(network)), "hook", f"{network.name}.activate"):

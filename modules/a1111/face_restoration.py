@@ -20,8 +20,14 @@ class FaceRestoration:
         return np_image
 
 
+def chosen() -> FaceRestoration | None:
+    """Return the face restorer that the options choose, else the first there is; None where there is none."""
+    name = options().face_restoration_model
+    restorers = list(shared.face_restorers)
+    return next((each for each in restorers if each.name() == name), restorers[0] if restorers else None)
+
+
 def restore_faces(np_image: Any) -> Any:
     """Return a picture as the chosen face restorer leaves it; without one as it is."""
-    chosen = options().face_restoration_model
-    restorer = next((each for each in shared.face_restorers if each.name() in (chosen, "None")), None)
+    restorer = chosen()
     return np_image if restorer is None else restorer.restore(np_image)

@@ -17,6 +17,7 @@ from modules.a1111 import script_callbacks
 from modules.a1111._host import HOST
 from modules.a1111.script_callbacks import ImageGridLoopParams, ImageSaveParams
 from modules.a1111.shared_options import options
+from modules.a1111.upscaler import enlarged_by, foreign_upscaler
 from modules.core.errors import EaselError
 from modules.gallery.saving import write_whole
 from modules.imaging.fitting import fitted, flattened
@@ -80,6 +81,9 @@ def resize_image(
     resize_mode: int, im: Image.Image, width: int, height: int, upscaler_name: str | None = None
 ) -> Image.Image:
     """Return a picture in a size: 0 stretched, 1 cropped, 2 filled up at its edges."""
+    foreign = foreign_upscaler(upscaler_name)
+    if foreign is not None:
+        im = enlarged_by(foreign, im.convert("RGB"), width, height)
     name = upscaler_name if upscaler_name in PIXEL_UPSCALERS else NO_UPSCALER
     return fitted(im.convert("RGB"), width, height, resize_mode, str(name))
 

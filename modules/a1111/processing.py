@@ -24,7 +24,8 @@ from modules.a1111._processing import (
 from modules.a1111._runs import Run, make_batch, nested
 from modules.a1111._script_base import PostprocessBatchListArgs, PostprocessImageArgs
 from modules.a1111._view import inherited_request
-from modules.a1111.shared_options import overridden
+from modules.a1111.images import image_grid, save_image
+from modules.a1111.shared_options import options, overridden
 from modules.a1111.shared_state import state
 from modules.core.errors import GenerationStopped
 from modules.core.version import VERSION_TEXT
@@ -120,13 +121,37 @@ def process_images_inner(p: StableDiffusionProcessing) -> Processed:
     finally:
         run.p, run.first = outer if outer[0] is not None else (p, run.first)
     _infotext.keep_texts(p, texts)
+    first = _add_grid(p, images, texts)
     result = Processed(
         p, images, p.all_seeds[0], texts[0] if texts else "", p.all_subseeds[0], infotexts=texts,
-        all_prompts=p.all_prompts, all_negative_prompts=p.all_negative_prompts,
+        all_prompts=p.all_prompts, all_negative_prompts=p.all_negative_prompts, index_of_first_image=first,
     )  # fmt: skip
     if p.scripts is not None:
         p.scripts.postprocess(p, result)
     return result
+
+
+def _add_grid(p: StableDiffusionProcessing, images: list[Image.Image], texts: list[str]) -> int:
+    """Put a grid before several pictures where `p` and the options want one; returns how many were put there.
+
+    As in A1111 only the infotexts get one entry more.
+    """
+    chosen = options()
+    if p.do_not_save_grid or not (chosen.return_grid or chosen.grid_save):
+        return 0
+    if len(images) < 2 and (chosen.grid_only_if_multiple or not images):
+        return 0
+    grid, text = image_grid(images, p.batch_size), texts[0] if texts else ""
+    if chosen.grid_save and p.outpath_grids:
+        save_image(
+            grid, p.outpath_grids, "grid", p.all_seeds[0], p.all_prompts[0], chosen.grid_format, info=text,
+            short_filename=not chosen.grid_extended_filename, p=p, grid=True,
+        )  # fmt: skip
+    if not chosen.return_grid:
+        return 0
+    images.insert(0, grid)
+    texts.insert(0, text)
+    return 1
 
 
 def _set_up(p: StableDiffusionProcessing) -> None:

@@ -22,7 +22,7 @@ from modules.a1111._callback_params import (
     ImageSaveParams,
     UiTrainTabParams,
 )
-from modules.a1111._host import HOST, extension_of
+from modules.a1111._host import HOST, arranged, extension_of
 from modules.plugins.reports import Part
 
 __all__ = [
@@ -81,8 +81,8 @@ def _register(category: str, callback: Callable[..., Any], name: str | None) -> 
 
 
 def sort_callbacks(category: str, unordered_callbacks: list[ScriptCallback], *, enable_user_sort: bool = True) -> Any:
-    """Return callbacks in the order in which they are called: that of registering, as extensions are loaded."""
-    return list(unordered_callbacks)
+    """Return callbacks in the order in which they are called: the user's, else that in which they were registered."""
+    return arranged(unordered_callbacks, lambda each: each.extension) if enable_user_sort else list(unordered_callbacks)
 
 
 def ordered_callbacks(
@@ -90,7 +90,7 @@ def ordered_callbacks(
 ) -> list[ScriptCallback]:
     """Return a category's callbacks in the order in which they are called."""
     given = CALLBACK_MAP.get(f"callbacks_{category}", []) if unordered_callbacks is None else unordered_callbacks
-    return list(given)
+    return list(sort_callbacks(category, given, enable_user_sort=enable_user_sort))
 
 
 def enumerate_callbacks() -> Iterator[tuple[str, list[ScriptCallback]]]:

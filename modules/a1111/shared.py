@@ -34,7 +34,6 @@ tab_names = ()
 demo = None
 clip_model = None
 loaded_hypernetworks = ()
-face_restorers = ()
 progress_print_out = None
 hf_endpoint = "https://huggingface.co"
 latent_upscale_default_mode = "Latent"
@@ -77,6 +76,7 @@ _LATER: Mapping[str, Callable[[], Any]] = MappingProxyType({
     "mem_mon": lambda: HOST.state("mem_mon", MemoryMonitor),
     "prompt_styles": lambda: HOST.state("prompt_styles", StyleDatabase),
     "sd_upscalers": _sd_upscalers,
+    "face_restorers": lambda: HOST.state("face_restorers", list),
     "options_templates": lambda: shared_options.options_templates,
     "config_filename": lambda: str(HOST.config.settings_file),
     "styles_filename": lambda: [str(path) for path in HOST.config.styles_files],

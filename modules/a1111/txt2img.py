@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from typing import Any
 
 from modules.a1111 import processing, scripts
 from modules.a1111._form_runs import form_of, made, processing_of_form
-from modules.a1111.infotext_utils import create_override_settings_dict
+from modules.a1111.infotext_utils import (
+    create_override_settings_dict,
+    image_from_url_text,
+    parse_generation_parameters,
+)
+from modules.a1111.ui_common import plaintext_to_html
 
 
 def txt2img_create_processing(  # noqa: PLR0913 (A1111's signature)
@@ -34,6 +40,32 @@ def txt2img_create_processing(  # noqa: PLR0913 (A1111's signature)
     )  # fmt: skip
     p.scripts, p.script_args = scripts.scripts_txt2img, args
     return p
+
+
+def txt2img_upscale(
+    id_task: str, request: Any, gallery: Sequence[Any], gallery_index: int, generation_info: str, *args: Any
+) -> tuple[Any, str, str, str]:
+    """Make the second pass of one picture of a gallery; returns the gallery with the result in its place, and facts.
+
+    Raises ValueError for a picture that there is not.
+    """
+    info = json.loads(generation_info)
+    first = int(info.get("index_of_first_image", 0))
+    place = int(gallery_index)
+    if not 0 <= place < len(gallery) or place < first:
+        raise ValueError(f"There is no picture {place} that could be enlarged; the gallery has {len(gallery)}.")
+    p = txt2img_create_processing(id_task, request, *args, force_enable_hr=True)
+    p.batch_size = p.n_iter = 1
+    p.txt2img_upscale = True
+    p.firstpass_image = image_from_url_text(gallery[place]).convert("RGB")
+    known = parse_generation_parameters(info["infotexts"][place])
+    p.seed, p.subseed = known.get("Seed", -1), known.get("Variation seed", -1)
+    p.override_settings["save_images_before_highres_fix"] = False
+    processed = scripts.scripts_txt2img.run(p, *p.script_args) or processing.process_images(p)
+    pictures = [image_from_url_text(each) for each in gallery]
+    pictures[place : place + 1] = processed.images
+    info["infotexts"][place : place + 1] = processed.infotexts
+    return pictures, json.dumps(info), plaintext_to_html(processed.info), processed.comments
 
 
 def txt2img(id_task: str, request: Any, *args: Any) -> tuple[Any, str, str, str]:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from PIL import Image
 
 from modules.a1111 import modelloader, paths_internal
+from modules.a1111._host import HOST
+from modules.a1111._owners import owner_of
 from modules.imaging.resize import PIXEL_UPSCALERS, upscaled
 
 LANCZOS = Image.Resampling.LANCZOS
@@ -103,5 +107,35 @@ class OwnUpscaler(Upscaler):
 
 
 def all_upscalers() -> list[UpscalerData]:
-    """Return those that enlarge pictures, "None" first."""
+    """Return those of Easel's that enlarge pictures, "None" first."""
     return [OwnUpscaler(name).scalers[0] for name in PIXEL_UPSCALERS]
+
+
+def foreign_upscaler(name: str | None) -> UpscalerData | None:
+    """Return an extension's upscaler by its name; None for Easel's own and unknown ones."""
+    if name in PIXEL_UPSCALERS:
+        return None
+    found = (each for each in HOST.state("sd_upscalers", all_upscalers) if each.name == name)
+    return next((each for each in found if each.scaler is not None), None)
+
+
+def foreign_names() -> list[str]:
+    """Return the names of the extensions' upscalers."""
+    return [str(each.name) for each in HOST.state("sd_upscalers", all_upscalers) if foreign_upscaler(each.name)]
+
+
+def enlarged_by(data: UpscalerData, picture: Image.Image, width: int, height: int) -> Image.Image:
+    """Return a picture as an extension's upscaler enlarges it, in at least one direction as large as was asked for."""
+    scale = max(width / picture.width, height / picture.height)
+    return data.scaler.upscale(picture, scale, data.data_path) if scale > 1 else picture
+
+
+def add_upscalers(classes: Iterable[type[Any]]) -> None:
+    """Make the upscalers that extensions have derived classes for; each error stays with its extension."""
+    listed = HOST.state("sd_upscalers", all_upscalers)
+    for cls in classes:
+        with HOST.guarding(owner_of(cls), "import", cls.__name__):
+            folder = Path(paths_internal.models_path) / cls.__name__.removeprefix("Upscaler")
+            made = cls(str(folder)) if inspect.signature(cls).parameters else cls()
+            names = {each.name for each in listed}
+            listed += [each for each in made.scalers if each.name not in names]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from PIL.Image import Image
 from torch import Tensor
@@ -20,6 +20,7 @@ from modules.engine.networks import ChosenNetworks, NetworkUser, choose_networks
 from modules.engine.plan import Plan, SamplingPass
 from modules.engine.source import Canvas, Source
 from modules.hooks.registry import RunHooks
+from modules.hooks.spec import ChosenNetworks as Networks
 from modules.hooks.spec import ModelAtWork
 from modules.prompts.tags import Tag
 
@@ -112,7 +113,12 @@ class RunContext:
 
     def put_networks(self, model: LoadedModel, which: SamplingPass) -> None:
         """Have the networks of a pass's prompt in a model, and no others."""
-        self.networks.put(self.networks_of(which), model, self.look_at_cancel, quiet=model is self.refiner)
+        chosen = self.networks_of(which)
+        if self.hooks.on_networks:
+            edited = Networks(list(chosen.uses))
+            self.hooks.on_networks(edited)
+            chosen = replace(chosen, uses=tuple(edited.uses))
+        self.networks.put(chosen, model, self.look_at_cancel, quiet=model is self.refiner)
 
     def look_at_cancel(self) -> None:
         """Raise what ends the run or the batch, if the user asked for it."""

@@ -15,14 +15,14 @@ from modules.core.parameters import SAME_CHECKPOINT
 from modules.core.result import GeneratedImage, GenerationResult
 from modules.core.version import VERSION_TEXT
 from modules.engine.context import RunContext
-from modules.engine.hires import enlarged_latents, latents_of_picture
+from modules.engine.hires import enlarged, enlarged_latents, latents_of_picture
 from modules.engine.latents import decode
 from modules.engine.models import LoadedModel
 from modules.engine.networks import infotext_hashes, vae_facts
 from modules.engine.plan import BatchPlan, SamplingPass
 from modules.engine.sample import sample_pass
 from modules.engine.source import Made, PictureSource, put_back, read_source
-from modules.hooks.spec import BatchStart, Decoded, Described, Picture, Sampled
+from modules.hooks.spec import BatchStart, Decoded, Described, Enlarging, Picture, Sampled
 from modules.imaging.colours import with_colours_of
 from modules.imaging.infotext import RunFacts, write_infotext
 
@@ -120,12 +120,17 @@ class Run:
         request, second = context.plan.request, context.plan.second
         if second is None or context.active is None:
             return sample_pass(context, batch, context.plan.first, None)
+
+        def enlarge(asked: Enlarging) -> Image:
+            """Enlarge a picture, as plugins want it."""
+            return context.hooks.around_upscale(asked, enlarged)
+
         if request.firstpass_image:
-            one = latents_of_picture(context.active.bundle, self.pictures(request.firstpass_image), request)
+            one = latents_of_picture(context.active.bundle, self.pictures(request.firstpass_image), request, enlarge)
             larger = one.repeat(len(batch.seeds), 1, 1, 1)
         else:
             latents = sample_pass(context, batch, context.plan.first, None)
-            larger = enlarged_latents(context.active.bundle, latents, request)
+            larger = enlarged_latents(context.active.bundle, latents, request, enlarge)
         context.load_for_second_pass()
         return sample_pass(context, batch, second, larger)
 

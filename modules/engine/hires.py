@@ -10,10 +10,13 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
+from modules.core.errors import FieldProblem, InvalidRequest
+from modules.core.parameters import PARAMETERS
 from modules.core.request import GenerationRequest
 from modules.engine.families import ModelBundle
 from modules.engine.latents import decode, encode
-from modules.imaging.resize import LATENT_UPSCALERS, upscaled
+from modules.hooks.spec import Enlarge, Enlarging
+from modules.imaging.resize import LATENT_UPSCALERS, NO_UPSCALER, PIXEL_UPSCALERS, UPSCALERS, upscaled
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +41,17 @@ class HiresGeometry:
         return cls(*covering, (covering[0] - width) // factor, (covering[1] - height) // factor)
 
 
-def enlarged_latents(bundle: ModelBundle, latents: Tensor, request: GenerationRequest) -> Tensor:
+def enlarged(asked: Enlarging) -> Image.Image:
+    """Return a picture as Easel's own upscalers enlarge it. Raises InvalidRequest for an unknown upscaler."""
+    if asked.upscaler not in PIXEL_UPSCALERS:
+        label, allowed = PARAMETERS["hr_upscaler"].label, f"one of {', '.join(UPSCALERS)}"
+        raise InvalidRequest([FieldProblem("hr_upscaler", label, asked.upscaler, allowed)])
+    return upscaled(asked.picture, asked.width, asked.height, asked.upscaler)
+
+
+def enlarged_latents(
+    bundle: ModelBundle, latents: Tensor, request: GenerationRequest, enlarge: Enlarge = enlarged
+) -> Tensor:
     """Return the first pass's latents, (batch, channels, rows, columns), in the size of the second pass."""
     factor = bundle.family.vae_factor
     geometry = HiresGeometry.of(request, factor)
@@ -48,24 +61,28 @@ def enlarged_latents(bundle: ModelBundle, latents: Tensor, request: GenerationRe
         larger = F.interpolate(latents, size=size, mode=mode, antialias=antialias)
     else:
         pictures = [decode(bundle, latents[place : place + 1]) for place in range(len(latents))]
-        larger = enlarged_pictures(bundle, pictures, request, geometry)
+        larger = enlarged_pictures(bundle, pictures, request, enlarge)
     return _cropped(larger, geometry)
 
 
-def latents_of_picture(bundle: ModelBundle, picture: Image.Image, request: GenerationRequest) -> Tensor:
+def latents_of_picture(
+    bundle: ModelBundle, picture: Image.Image, request: GenerationRequest, enlarge: Enlarge = enlarged
+) -> Tensor:
     """Return what the second pass begins with when a finished picture takes the place of the first."""
     if request.hr_upscaler in LATENT_UPSCALERS:
-        return enlarged_latents(bundle, encode(bundle, picture), request)
+        return enlarged_latents(bundle, encode(bundle, picture), request, enlarge)
     geometry = HiresGeometry.of(request, bundle.family.vae_factor)
-    return _cropped(enlarged_pictures(bundle, [picture], request, geometry), geometry)
+    return _cropped(enlarged_pictures(bundle, [picture], request, enlarge), geometry)
 
 
 def enlarged_pictures(
-    bundle: ModelBundle, pictures: list[Image.Image], request: GenerationRequest, geometry: HiresGeometry
+    bundle: ModelBundle, pictures: list[Image.Image], request: GenerationRequest, enlarge: Enlarge
 ) -> Tensor:
     """Return the latents of pictures that were enlarged by the request's upscaler."""
+    geometry = HiresGeometry.of(request, bundle.family.vae_factor)
     size = geometry.width, geometry.height
-    return torch.cat([encode(bundle, upscaled(picture, *size, request.hr_upscaler)) for picture in pictures])
+    larger = (enlarge(Enlarging(picture, *size, request.hr_upscaler)).convert("RGB") for picture in pictures)
+    return torch.cat([encode(bundle, upscaled(picture, *size, NO_UPSCALER)) for picture in larger])
 
 
 def _cropped(latents: Tensor, geometry: HiresGeometry) -> Tensor:

@@ -19,8 +19,10 @@ from modules.hooks.plugins import Expansion, PluginDescription, PluginList
 from modules.hooks.spec import (
     HOOKS,
     BatchStart,
+    ChosenNetworks,
     Decoded,
     Described,
+    Enlarging,
     ExtraNoise,
     Generation,
     Guided,
@@ -40,6 +42,7 @@ from modules.hooks.spec import (
 )
 
 if TYPE_CHECKING:
+    from PIL.Image import Image
     from torch import Tensor  # As in spec.py: the page must not wait for torch.
 
 logger = logging.getLogger(__name__)
@@ -50,7 +53,8 @@ Answer = TypeVar("Answer")
 Wrapper = Callable[[Given, Callable[[Given], Answer]], Answer]
 Say = Callable[[str], None]
 _FAILED = "The plugin %s failed in %s."
-_PREFIXES = ("around_", "before_", "after_", "on_")
+PREFIXES = ("around_", "before_", "after_", "on_")
+"""With one of these begins the name of every hook."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +154,7 @@ class RunHooks:
         self.around_generate: Around[Generation, GenerationResult] = self._around("around_generate")
         self.before_batch: Moment[BatchStart] = self._moment("before_batch")
         self.on_model: Moment[ModelAtWork] = self._moment("on_model")
+        self.on_networks: Moment[ChosenNetworks] = self._moment("on_networks")
         self.before_pass: Moment[PassStart] = self._moment("before_pass")
         self.on_extra_noise: Moment[ExtraNoise] = self._moment("on_extra_noise")
         self.around_sampling: Around[Sampling, Tensor] = self._around("around_sampling")
@@ -160,6 +165,7 @@ class RunHooks:
         self.on_guidance: Moment[Guided] = self._moment("on_guidance")
         self.on_mask_blend: Moment[MaskBlend] = self._moment("on_mask_blend")
         self.after_step: Moment[Step] = self._moment("after_step")
+        self.around_upscale: Around[Enlarging, Image] = self._around("around_upscale")
         self.after_sampling: Moment[Sampled] = self._moment("after_sampling")
         self.on_decoded: Moment[Decoded] = self._moment("on_decoded")
         self.on_overlay: Moment[Overlay] = self._moment("on_overlay")
@@ -237,7 +243,11 @@ class HookRegistry:
             guest = Guest(described, say, self._strict)
             start = RunStart(request, described.checked(request.extras.get(described.name, FrozenMapping())), say)
             try:
-                guests.append((guest, _sound(plugin.listen(start))))
+                listener = plugin.listen(start)
+                _refuse_unknown(listener)
+                guests.append((guest, listener))
+            except _NoSuchHook as error:
+                guest.fail(error)
             except EaselError:
                 raise
             except Exception as error:  # The same border as that of the moments.
@@ -281,12 +291,14 @@ def _earlier(descriptions: Sequence[PluginDescription]) -> dict[str, set[str]]:
     return {name: names - {name} for name, names in earlier.items()}
 
 
-def _sound(listener: RunListener) -> RunListener:
-    """Return the listener. Raises PluginFailed when it has a method that looks like a moment and is none."""
+class _NoSuchHook(PluginFailed):
+    """A listener has a method that looks like a moment and is none."""
+
+
+def _refuse_unknown(listener: RunListener) -> None:
     for name in vars(type(listener)):
-        if name.startswith(_PREFIXES) and name not in HOOKS:
-            raise PluginFailed(f"{type(listener).__name__}.{name}: there is no hook of that name.")
-    return listener
+        if name.startswith(PREFIXES) and name not in HOOKS:
+            raise _NoSuchHook(f"{type(listener).__name__}.{name}: there is no hook of that name.")
 
 
 def _wrapped(

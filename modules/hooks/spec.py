@@ -106,8 +106,34 @@ class Sampling:
     index: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class Enlarging:
+    """A picture between two passes that is about to be enlarged to `width` x `height` pixels.
+
+    `upscaler`: which one was asked for; a wrapper may have one that Easel does not know.
+    """
+
+    picture: Image
+    width: int
+    height: int
+    upscaler: str
+
+
+Enlarge = Callable[[Enlarging], "Image"]
+"""Returns the picture in RGB; one of another size is brought to the right one."""
+
 Walk = Callable[[Sampling], "Tensor"]
 """Returns the clean latents at the end of a walk, scaled by the VAE factor, before a mask's last mixing."""
+
+
+@dataclass(slots=True)
+class ChosenNetworks:
+    """The LoRA networks that a pass's prompt asks for, before they are put into a model. To be changed: `uses`.
+
+    `uses`: their files, strengths and contents (`networks.patching.LoraUse`), in the order in which they are added.
+    """
+
+    uses: list[Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -335,7 +361,10 @@ class RunListener:
         """Edit the seeds of a batch before anything of it is made."""
 
     def on_model(self, model: ModelAtWork) -> None:
-        """Take note of a checkpoint that comes to work: at the beginning of every batch, and when another takes over."""
+        """Take note of a checkpoint that comes to work: for every batch, and when another takes over."""
+
+    def on_networks(self, networks: ChosenNetworks) -> None:
+        """Edit which LoRA networks a pass has, and how strong they are, each time before they are put into a model."""
 
     def before_pass(self, begun: PassStart) -> None:
         """Edit the noise and the latents that a pass begins with."""
@@ -369,6 +398,10 @@ class RunListener:
     def after_step(self, step: Step) -> None:
         """Take note of a step of the sampler."""
 
+    def around_upscale(self, enlarging: Enlarging, call_next: Enlarge) -> Image:
+        """Wrap the enlarging of a picture between two passes. `call_next` goes on with Easel's own upscalers."""
+        return call_next(enlarging)
+
     def after_sampling(self, sampled: Sampled) -> None:
         """Edit the latents of a batch before they are decoded."""
 
@@ -389,6 +422,7 @@ HOOKS: Mapping[str, Kind] = MappingProxyType({
     "around_generate": "wrap",
     "before_batch": "edit",
     "on_model": "notify",
+    "on_networks": "edit",
     "before_pass": "edit",
     "on_extra_noise": "edit",
     "around_sampling": "wrap",
@@ -399,6 +433,7 @@ HOOKS: Mapping[str, Kind] = MappingProxyType({
     "on_guidance": "edit",
     "on_mask_blend": "edit",
     "after_step": "notify",
+    "around_upscale": "wrap",
     "after_sampling": "edit",
     "on_decoded": "edit",
     "on_overlay": "edit",

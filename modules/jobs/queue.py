@@ -185,7 +185,7 @@ class JobQueue:
         return self._pool.inspect(request, field)
 
     def engine(self) -> Engine | None:
-        """Return the engine, for those who look into it; None while it still starts. Only the runner may let it work."""
+        """Return the engine, for those who look into it; None while it still starts. Only the runner lets it work."""
         return self._pool.engine()
 
     def progress(self) -> Progress | None:

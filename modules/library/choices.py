@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from modules.cli import REPO_ROOT, AppConfig
@@ -84,15 +84,24 @@ def default_checkpoint(settings: SettingsStore, catalog: CheckpointCatalog) -> s
 
 
 class Choices:
-    """Implements `core.request.ChoiceLists`."""
+    """Implements `core.request.ChoiceLists`. `more`: what returns further names, by the list's name."""
 
     def __init__(self, catalog: CheckpointCatalog, *, vaes: VaeCatalog | None = None) -> None:
         """Take the checkpoints, and the VAEs; without these only the choices that name no file are there."""
+        self.more: dict[str, Callable[[], Sequence[str]]] = {}
         self._catalog = catalog
         self._vaes = vaes
 
     def names(self, list_name: str) -> Sequence[str]:
         """Return the names in the order in which the form shows them."""
+        own = self._own_names(list_name)
+        return [*own, *(name for name in self._more(list_name) if name not in own)]
+
+    def _more(self, list_name: str) -> Sequence[str]:
+        more = self.more.get(list_name)
+        return more() if more is not None else ()
+
+    def _own_names(self, list_name: str) -> Sequence[str]:
         if list_name == "samplers":
             return registry.sampler_labels()
         if list_name == "schedulers":
@@ -107,6 +116,9 @@ class Choices:
 
     def accepts(self, list_name: str, value: str) -> bool:
         """Say whether `value` is one of the names or a known alias of one; any checkpoint may be left open ("")."""
+        return self._accepts_own(list_name, value) or value in self._more(list_name)
+
+    def _accepts_own(self, list_name: str, value: str) -> bool:
         if list_name == "samplers":
             return registry.find_sampler(value) is not None or registry.split_legacy_name(value) is not None
         if list_name == "schedulers":

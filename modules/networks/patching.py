@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,12 +29,16 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class LoraUse:
-    """One network as a prompt asks for it: its strengths on text encoder and U-Net, and the rank to cut it to."""
+    """One network as a prompt asks for it: its strengths on text encoder and U-Net, and the rank to cut it to.
+
+    `content`: what takes the place of what the file holds, where somebody has changed that.
+    """
 
     file: NetworkOnDisk
     text_strength: float
     unet_strength: float
     dyn: int | None = None
+    content: Lora | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +150,14 @@ class NetworkPatcher:
         self._state, self._outcome = state, Outcome(refused, tuple(remarks), bundled)
         return self._outcome
 
+    def content(self, file: NetworkOnDisk) -> Lora:
+        """Return what a file holds. Raises NetworkUnavailable."""
+        return self._cache.get(file)
+
+    def layers(self, written: str) -> tuple[nn.Module, ...]:
+        """Return the layers that a change of that name in a file goes to."""
+        return tuple(self._layers[place.layer] for place in self._names.find(written))
+
     def clear(self) -> None:
         """Bring back the original weights."""
         with torch.inference_mode():
@@ -160,7 +172,10 @@ class NetworkPatcher:
         for use in uses:
             try:
                 version = version_of(use.file.path)
-                lora = self._held.get(version) or self._cache.get(use.file)
+                if use.content is not None:
+                    # It is held as long as it is in use, so that no other one has its number then.
+                    version = replace(version, changed=-id(use.content))
+                lora = use.content or self._held.get(version) or self._cache.get(use.file)
                 self._refuse_foreign(lora)
                 loras.append(_Read(use, version, lora))
             except NetworkUnavailable as error:

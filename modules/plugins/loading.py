@@ -16,7 +16,7 @@ from typing import Any
 
 from modules.core.errors import EaselError, PluginFailed
 from modules.hooks.plugins import PluginDescription
-from modules.hooks.registry import HookRegistry, Plugin, RunStart
+from modules.hooks.registry import PREFIXES, HookRegistry, Plugin, RunStart
 from modules.hooks.spec import HOOKS, RunListener
 from modules.plugins.discovery import PLUGIN_FILE, Extension
 from modules.plugins.reports import Reports
@@ -97,7 +97,12 @@ class ReportedPlugin:
         hooks = [hook for hook in HOOKS if getattr(type(listener), hook) is not getattr(RunListener, hook)]
         methods: dict[str, Any] = {hook: self._call(listener, hook) for hook in hooks}
         # What looks like a hook and is none comes along, so that the registry can refuse it by its name.
-        own = {name: value for name, value in vars(type(listener)).items() if callable(value)}
+        own = {
+            name: value for name, value in vars(type(listener)).items()
+            if name.startswith(PREFIXES) and name not in HOOKS
+        }  # fmt: skip
+        for name in own:
+            self._reports.fail(self._extension, "hook", f"{type(listener).__name__}.{name} is no hook.", name)
         for hook in hooks:
             self._reports.uses(self._extension, hook)
         made: RunListener = type(type(listener).__name__, (RunListener,), {**own, **methods})()

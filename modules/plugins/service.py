@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,6 +33,7 @@ logger = logging.getLogger(__name__)
 REPORT_FILE = "extensions-report.json"
 DISABLED_OPTION = "disabled_extensions"
 DISABLE_ALL_OPTION = "disable_all_extensions"
+ORDER_OPTION = "call_order"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +47,7 @@ class ExtensionServices:
     installer: Installer
     index: IndexStore
     settings: SettingsStore
+    hooks: HookRegistry
     installs: bool = True
 
     def start(self) -> list[Extension]:
@@ -61,7 +63,25 @@ class ExtensionServices:
             if extension.metadata.problem:
                 self.reports.note(extension.name, extension.metadata.problem)
             self.loader.load(extension)
+        self.hooks.arrange(self.settings.get(ORDER_OPTION))
         return enabled
+
+    def order(self) -> list[dict[str, str]]:
+        """Return who is called, in this order: plugins by their ids, then A1111's extensions by their names."""
+        rank = {name: place for place, name in enumerate(self.settings.get(ORDER_OPTION))}
+        foreign = [each for each in self.installed.enabled() if each.uses_a1111]
+        foreign.sort(key=lambda each: rank.get(each.name, len(rank)))
+        plugins = [{"id": each.name, "title": each.title, "kind": "plugin"} for each in self.hooks.descriptions()]
+        named = [{"id": each.name, "title": each.metadata.canonical_name, "kind": "extension"} for each in foreign]
+        return [*plugins, *named]
+
+    def arrange(self, names: Sequence[str]) -> None:
+        """Have plugins and extensions called in this order, at once. Raises ExtensionFailed, StorageFailed."""
+        known = {each["id"] for each in self.order()}
+        for name in names:
+            if name not in known:
+                raise ExtensionFailed(f"There is no plugin or extension {name} whose place could be changed.")
+        self.settings.update({ORDER_OPTION: list(names)})
 
     def switch(self, wanted: Mapping[str, bool]) -> None:
         """Switch extensions on and off by name, from the next start on. Raises StorageFailed."""
@@ -129,6 +149,11 @@ def open_extensions(
     def switch(wanted: Mapping[str, bool]) -> None:
         switch_extensions(settings, safety, wanted)
 
+    def arrange(changes: Mapping[str, Any]) -> None:
+        if ORDER_OPTION in changes:
+            hooks.arrange(changes[ORDER_OPTION])
+
+    settings.subscribe(arrange)
     return ExtensionServices(
         installed=installed,
         reports=reports,
@@ -137,6 +162,7 @@ def open_extensions(
         installer=Installer(installed, tools, Judges(reports, safety, switch)),
         index=IndexStore(WebClient()),
         settings=settings,
+        hooks=hooks,
         installs=config.installs and not config.safe_mode,
     )
 

@@ -313,8 +313,12 @@ OPTIONS: Mapping[str, Option] = {
             "none", "Extensions", "extra and all: nothing in extensions is loaded.",
             choices=("none", "extra", "all"), restart=True,
         ),
+        Option(
+            "call_order", "Order of plugins and extensions", "names", (), "Extensions",
+            "Ids of plugins and names of folders in extensions, the first first; the Extensions tab arranges them.",
+        ),
     )
 }
 
-ADMIN_OPTIONS = frozenset({"disabled_extensions", "disable_all_extensions"})
+ADMIN_OPTIONS = frozenset({"disabled_extensions", "disable_all_extensions", "call_order"})
 """Options that decide which programs run; only admins change them."""

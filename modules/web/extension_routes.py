@@ -95,6 +95,7 @@ def _add_list(router: APIRouter, services: WebServices) -> None:
             "why_not": why_not(request, services.config),
             "can_restart": services.restarter.possible,
             "extensions": [extensions.describe(each) for each in extensions.installed.all()],
+            "order": extensions.order(),
             "trash": [asdict(each) for each in extensions.installer.trash.entries()],
             "backups": [each.message() for each in extensions.installer.snapshots.all()],
         }
@@ -120,6 +121,12 @@ def _add_switches(router: APIRouter, services: WebServices) -> None:
         services.extensions.switch(wanted.on)
         if wanted.disable_all is not None:
             services.settings.update({DISABLE_ALL_OPTION: wanted.disable_all})
+        return {"done": True}
+
+    @router.post("/order")
+    def arrange(wanted: Names) -> dict[str, bool]:
+        """Have plugins and extensions called in this order, from the next run on."""
+        services.extensions.arrange(wanted.names)
         return {"done": True}
 
     @router.post("/restart")

@@ -50,6 +50,7 @@ CONTENT_POLICY = "; ".join(
         "style-src 'self' 'unsafe-inline'",
         "img-src 'self' data: blob:",
         "media-src 'self' data: blob:",
+        "font-src 'self' data:",
         "worker-src 'self' blob:",
         "connect-src 'self' data: blob:",
         "object-src 'none'",

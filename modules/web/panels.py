@@ -18,6 +18,8 @@ FOREIGN_FIELD = "a1111"
 There it is {"args": a JSON list with a place for each control, "script": the title of the chosen script, or "",
 "options": a JSON object of extensions' options for this request alone}.
 """
+RESTORES_FACES = "face_restoration"
+"""The option that has the faces of every picture be restored; it is there where an extension restores faces."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +98,9 @@ class Panels(Protocol):
         Controls without an argument have the values that they begin with.
         """
 
+    def face_restorers(self) -> Sequence[str]:
+        """Return the names of what restores faces."""
+
     def locked_options(self) -> frozenset[str]:
         """Return the keys of options that are not to be changed through A1111's API."""
 
@@ -156,6 +161,10 @@ class NoPanels:
     def api_arguments(self, tab: str, given: Mapping[str, Sequence[object]]) -> str:
         """Return an empty list."""
         return "[]"
+
+    def face_restorers(self) -> Sequence[str]:
+        """Return none."""
+        return ()
 
     def locked_options(self) -> frozenset[str]:
         """Return none."""

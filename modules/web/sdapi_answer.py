@@ -14,6 +14,7 @@ from modules.jobs.model import Job, JobImage
 from modules.prompts.grammar import without_comments
 from modules.web.sdapi_facts import STANDARD_PAIRS
 
+RESTORER_KEY = "Face restoration"
 TIMESTAMP = "%Y%m%d%H%M%S"
 
 
@@ -55,8 +56,8 @@ def describe_job(job: Job, styles: Sequence[str], batch_size: int) -> dict[str, 
         "cfg_scale": request.cfg_scale,
         "steps": request.steps,
         "batch_size": batch_size,
-        "restore_faces": False,
-        "face_restoration_model": None,
+        "restore_faces": RESTORER_KEY in pairs,
+        "face_restoration_model": pairs.get(RESTORER_KEY),
         "sd_model_name": pairs.get("Model"),
         "sd_model_hash": pairs.get("Model hash"),
         "sd_vae_name": pairs.get("VAE"),

@@ -20,6 +20,7 @@ from modules.imaging.parsing import parse_infotext
 from modules.jobs.model import JobState, Part, Purpose
 from modules.web.checkpoints import SETTING, CheckpointChooser
 from modules.web.handover import discard, ended_before_gone
+from modules.web.panels import RESTORES_FACES
 from modules.web.pasting import Paster
 from modules.web.requests import styled_prompts
 from modules.web.schemas import ApiBody, BodyKind, read_body, told_back
@@ -94,7 +95,8 @@ class BodyMaker:
         options = self._services.settings.all()
         known = self._services.settings.options()
         read = read_body(self.kind, body, options, self._pasted(body), known)
-        _refuse_unbuilt(read.rest)
+        restorers = self._services.panels.face_restorers()
+        _refuse_unbuilt(read.rest, bool(restorers))
         overrides = read_options(read.rest["override_settings"] or {}, known)
         problems = list_problems(overrides.values, self._services.lists)
         if problems:
@@ -105,7 +107,10 @@ class BodyMaker:
         values.update(self._styled(values, read.rest["styles"] or ()))
         pairs = parse_infotext(read.rest["infotext"] or "").pairs
         extras = read_extras(self.kind.name, read.rest, self._offers, pairs)
-        values["extras"] = with_options(extras, read.foreign)
+        restores = {} if not restorers or body.get("restore_faces") is None else {
+            RESTORES_FACES: read.rest["restore_faces"]
+        }
+        values["extras"] = with_options(extras, {**read.foreign, **restores})
         request = _with_subseed(GenerationRequest.checked(values, self._services.lists))
         requests = with_pictures(request, read.rest, self._services.inputs)
         purpose = Purpose.KEEP if read.rest["save_images"] else Purpose.HANDOVER
@@ -164,11 +169,12 @@ class BodyMaker:
             raise ApiError(400, "HTTPException", f"Sampler not found: {name!r}.{meant} There are {', '.join(names)}.")
 
 
-def _refuse_unbuilt(rest: Mapping[str, Any]) -> None:
+def _refuse_unbuilt(rest: Mapping[str, Any], restores_faces: bool) -> None:
     """Refuse what would change the pictures and does not exist here. Raises InvalidRequest."""
     problems = []
-    if rest["restore_faces"]:
-        problems.append(FieldProblem("restore_faces", "restore_faces", "true", "false: faces cannot be restored yet"))
+    if rest["restore_faces"] and not restores_faces:
+        allowed = "false: only extensions can restore faces, and none is here that does"
+        problems.append(FieldProblem("restore_faces", "restore_faces", "true", allowed))
     for name in ("firstphase_width", "firstphase_height"):
         if rest.get(name):
             allowed = "0: width and height are the first pass's size, hr_resize_x and hr_resize_y the second's"

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from modules.core.errors import ModelUnavailable
-from modules.imaging.resize import LATENT_UPSCALERS, NO_UPSCALER, PIXEL_UPSCALERS
+from modules.imaging.resize import LATENT_UPSCALERS, NO_UPSCALER, PIXEL_UPSCALERS, UPSCALERS
 from modules.library.choices import CHECKPOINT_OPTION
 from modules.library.identify import SD1_FAMILY, header_of
 from modules.library.network_files import NetworkFile
@@ -26,16 +26,18 @@ _TWO_ENCODERS = ("clip_l", "clip_g")
 Listing = Callable[[WebServices], Any]
 
 
-def samplers(_: WebServices) -> list[dict[str, Any]]:
-    """List the samplers."""
-    return [
+def samplers(services: WebServices) -> list[dict[str, Any]]:
+    """List the samplers, those of extensions last."""
+    own = [
         {"name": sampler.label, "aliases": list(sampler.aliases), "options": _sampler_options(sampler)}
         for sampler in registry.SAMPLERS
     ]
+    further = _further(services, "samplers", registry.sampler_labels())
+    return own + [{"name": name, "aliases": [], "options": {}} for name in further]
 
 
-def schedulers(_: WebServices) -> list[dict[str, Any]]:
-    """List the schedules."""
+def schedulers(services: WebServices) -> list[dict[str, Any]]:
+    """List the schedules, those of extensions last."""
     automatic = {"name": _name(registry.AUTOMATIC), "label": registry.AUTOMATIC, "aliases": None}
     return [{**automatic, "default_rho": NO_RHO, "need_inner_model": False}] + [
         {
@@ -46,13 +48,22 @@ def schedulers(_: WebServices) -> list[dict[str, Any]]:
             "need_inner_model": _name(schedule.label) in MODEL_SCHEDULES,
         }
         for schedule in registry.SCHEDULES
+    ] + [
+        {"name": _name(label), "label": label, "aliases": None, "default_rho": NO_RHO, "need_inner_model": False}
+        for label in _further(services, "schedulers", registry.schedule_labels())
     ]
 
 
-def upscalers(_: WebServices) -> list[dict[str, Any]]:
-    """List the upscalers of pictures."""
+def upscalers(services: WebServices) -> list[dict[str, Any]]:
+    """List the upscalers of pictures, those of extensions last."""
     nothing = {"model_name": None, "model_path": None, "model_url": None, "scale": UPSCALER_SCALE}
-    return [{"name": name, **nothing} for name in sorted(PIXEL_UPSCALERS, key=lambda name: name != NO_UPSCALER)]
+    own = sorted(PIXEL_UPSCALERS, key=lambda name: name != NO_UPSCALER)
+    return [{"name": name, **nothing} for name in (*own, *_further(services, "upscalers", UPSCALERS))]
+
+
+def face_restorers(services: WebServices) -> list[dict[str, Any]]:
+    """List what restores faces; Easel has nothing of its own."""
+    return [{"name": name, "cmd_dir": None} for name in services.panels.face_restorers()]
 
 
 def latent_upscale_modes(_: WebServices) -> list[dict[str, str]]:
@@ -121,6 +132,7 @@ LISTINGS: Mapping[str, Listing] = {
     "samplers": samplers,
     "schedulers": schedulers,
     "upscalers": upscalers,
+    "face-restorers": face_restorers,
     "latent-upscale-modes": latent_upscale_modes,
     "sd-models": checkpoints,
     "sd-vae": vaes,
@@ -132,6 +144,11 @@ LISTINGS: Mapping[str, Listing] = {
     "script-info": script_info,
 }
 """Each list by the last part of its address."""
+
+
+def _further(services: WebServices, list_name: str, own: Sequence[str]) -> list[str]:
+    """Return the names that extensions have added to a list."""
+    return [name for name in services.lists.names(list_name) if name not in own]
 
 
 def _text_widths(services: WebServices) -> tuple[int, ...]:

@@ -101,3 +101,17 @@ def test_arguments_that_look_like_our_own_marks_stay_what_they_are(real: TestCli
     sly = {"$easel": "file", "path": "/etc/passwd"}
     make(real, alwayson_scripts={ALWAYS_ON: {"args": [False, sly]}})
     assert [call for call in calls("sample_always_on").CALLS if call[0] == "process"][-1][2] == sly
+
+
+def test_what_extensions_bring_is_listed_and_may_be_asked_for(tmp_path: Path) -> None:
+    with with_samples(tmp_path, "sample-parts") as (_, client):
+        assert client.get("/sdapi/v1/upscalers").json()[-1]["name"] == "Blocks 2x"
+        assert client.get("/sdapi/v1/face-restorers").json() == [{"name": "Blush", "cmd_dir": None}]
+        assert [each["name"] for each in client.get("/sdapi/v1/samplers").json()].count("Euler") == 1
+        second = {"enable_hr": True, "hr_scale": 2, "denoising_strength": 0.3, "hr_second_pass_steps": 1}
+        made = make(client, hr_upscaler="Blocks 2x", restore_faces=True, **second)
+        assert (made["info"]["restore_faces"], made["info"]["face_restoration_model"]) == (True, "Blush")
+        assert "Hires upscaler: Blocks 2x" in made["info"]["infotexts"][0]
+        assert pixels(made["pictures"][0])[:, :, 0].min() == 255
+        plain = make(client, restore_faces=False)
+        assert plain["info"]["restore_faces"] is False

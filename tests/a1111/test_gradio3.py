@@ -1,7 +1,11 @@
 """Code for Gradio 3.41 runs on Gradio 6: one case for each trap, each in a file of an extension's."""
 
+import io
+import json
 from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import gradio as gr
@@ -10,7 +14,9 @@ import pytest
 from PIL import Image
 
 from modules.a1111._gradio3 import Gradio3
+from modules.a1111._host import HOST
 from modules.a1111._working import extension_at_work, working_for
+from modules.gallery.inputs import InputStore
 
 FILE = "/somewhere/extensions/sample/scripts/sample.py"
 
@@ -149,25 +155,57 @@ def test_s5_the_source_of_a_picture_is_a_list(sample: Sample, source: str, sourc
     assert props(sample.run(f"box = {source}")["box"])["sources"] == sources
 
 
-def test_s6_a_sketch_is_a_picture_and_its_mask(sample: Sample) -> None:
+@pytest.fixture
+def inputs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> InputStore:
+    store = InputStore(tmp_path)
+    monkeypatch.setattr(HOST, "services", SimpleNamespace(inputs=store))
+    return store
+
+
+def kept(inputs: InputStore, picture: Image.Image) -> str:
+    file = io.BytesIO()
+    picture.save(file, "PNG")
+    return inputs.keep(file.getvalue())
+
+
+def test_s6_a_sketch_is_a_picture_and_its_mask(sample: Sample, inputs: InputStore) -> None:
     names = sample.run("box = gr.Image(source='upload', type='numpy', tool='sketch', brush_radius=9, label='Draw')")
     box = names["box"]
-    assert props(box)["name"] == box.get_block_name() == "imageeditor"
-    picture, layer = Image.new("RGBA", (8, 4), "red"), Image.new("RGBA", (8, 4), (0, 0, 0, 0))
-    layer.putpixel((3, 2), (255, 255, 255, 255))
-    drawn = box.preprocess(box.data_model(**box.postprocess({
-        "background": picture, "layers": [layer], "composite": picture,
-    }).model_dump()))
+    assert props(box)["name"] == box.get_block_name() == "textbox"
+    assert "a1111-canvas-mask" in box.elem_classes
+    mask = Image.new("L", (8, 4))
+    mask.putpixel((3, 2), 255)
+    text = json.dumps({"picture": kept(inputs, Image.new("RGB", (8, 4), "red")), "drawing": kept(inputs, mask)})
+    drawn = box.preprocess(text)
     assert drawn["image"].shape == drawn["mask"].shape == (4, 8, 3)
     assert drawn["image"][0, 0].tolist() == [255, 0, 0]
     assert (drawn["mask"][..., 0] > 0).sum() == 1
+    assert box.preprocess("") is None
 
 
-def test_s6_a_colour_sketch_is_the_painted_picture(sample: Sample) -> None:
+def test_s6_a_picture_without_strokes_has_an_empty_mask(sample: Sample, inputs: InputStore) -> None:
+    box = sample.run("box = gr.Image(tool='sketch')")["box"]
+    shown = box.postprocess(np.full((4, 8, 3), 7, np.uint8))
+    assert box.preprocess(shown)["image"].max() == 7
+    assert box.preprocess(shown)["mask"].max() == 0
+    assert box.postprocess(None) == ""
+
+
+def test_s6_a_colour_sketch_is_the_painted_picture(sample: Sample, inputs: InputStore) -> None:
     box = sample.run("box = gr.Image(type='pil', tool='color-sketch')")["box"]
-    picture, painted = Image.new("RGBA", (2, 2), "red"), Image.new("RGBA", (2, 2), "blue")
-    value = box.postprocess({"background": picture, "layers": [], "composite": painted})
-    assert box.preprocess(box.data_model(**value.model_dump())).getpixel((0, 0)) == (0, 0, 255)
+    ids = {
+        "picture": kept(inputs, Image.new("RGB", (2, 2), "red")),
+        "drawing": kept(inputs, Image.new("RGBA", (2, 2), "blue")),
+    }
+    assert box.preprocess(json.dumps(ids)).getpixel((0, 0)) == (0, 0, 255)
+
+
+def test_s6_the_events_of_a_picture_box_are_there(sample: Sample) -> None:
+    names = sample.run(
+        "box = gr.Image(tool='sketch')\n"
+        "made = [box.upload(lambda value: None, box, None), box.clear(lambda: None), box.edit(lambda value: None, box)]"
+    )
+    assert [each["targets"] for each in names["made"]] == [[(names["box"]._id, "change")]] * 3
 
 
 def test_s7_style_returns_the_component_and_sets_what_there_still_is(sample: Sample) -> None:

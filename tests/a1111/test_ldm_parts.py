@@ -14,7 +14,14 @@ from safetensors.torch import save_file
 from modules.a1111 import sd_models, shared
 from modules.a1111._host import HOST
 from modules.a1111._model import NoSuchPart
-from modules.a1111.prompt_parser import SdConditioning
+from modules.a1111.prompt_parser import (
+    SdConditioning,
+    get_learned_conditioning,
+    get_multicond_learned_conditioning,
+    reconstruct_cond_batch,
+    reconstruct_multicond_batch,
+    stack_conds,
+)
 from modules.a1111.sd_hijack import model_hijack
 from modules.a1111.sd_hijack_open_clip import FrozenOpenCLIPEmbedderWithCustomWords
 from modules.a1111.textual_inversion.textual_inversion import Embedding, create_embedding_from_data
@@ -45,7 +52,7 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> DiffusionEngine:
     (folder / "embeddings").mkdir()
     vectors = torch.randn(2, WIDTH, generator=torch.Generator().manual_seed(1))
     save_file({"emb_params": vectors}, folder / "embeddings" / "marble.safetensors")
-    save_file({"clip_l": vectors, "clip_g": vectors}, folder / "embeddings" / "granite.safetensors")
+    save_file({"clip_l": vectors, "clip_g": vectors * 2}, folder / "embeddings" / "granite.safetensors")
     hashes = HashCache(folder / "hashes.json")
     embeddings = NetworkFolder([folder / "embeddings"], EMBEDDING_ENDINGS, hashes)
     return DiffusionEngine(
@@ -131,11 +138,12 @@ def test_prompts_are_read_as_the_engine_reads_them(family: str, chosen: Any) -> 
     with torch.inference_mode():
         made = shared.sd_model.get_learned_conditioning([TEXT, "an owl"])
         wanted = loaded.conditioner.readers[0].read([TEXT, "an owl"], TextRules()).contexts
-    assert made.shape == (2, 77 * 3, WIDTH)
+    assert made.shape == (2, 77 * 2, WIDTH)
     # The weights of all texts of a batch are evened out together.
     assert torch.equal(made, wanted)
 
 
+def test_sdxl_is_told_of_sizes_beside_the_prompt(chosen: Any) -> None:
     loaded = chosen("sdxl")
     with torch.inference_mode():
         made = shared.sd_model.get_learned_conditioning(SdConditioning(["an owl"], width=640, height=512))
@@ -294,3 +302,24 @@ def test_an_embedding_of_an_extension_is_saved_read_and_known(chosen: Any, tmp_p
         database.register_embedding_by_name(None, shared.sd_model, "basalt")
     again = loaded.conditioner.encode("a basalt owl", TextRules(), Timeline(1)).stages[0].context
     assert torch.equal(again, before)
+
+
+@pytest.mark.parametrize("family", ["sd1", "sdxl"])
+def test_prompts_with_stages_and_parts_are_learned_and_put_together_again(family: str, chosen: Any) -> None:
+    chosen(family)
+    prompts = SdConditioning(["an [owl:fox:2] AND a (tree:1.2) :0.5", "a hill"], width=64, height=64)
+    with torch.inference_mode():
+        learned = get_multicond_learned_conditioning(shared.sd_model, prompts, 4)
+        negative = get_learned_conditioning(shared.sd_model, SdConditioning(["", ""], copy_from=prompts), 4)
+        wanted = shared.sd_model.get_learned_conditioning(SdConditioning(["an fox"], copy_from=prompts))
+    assert learned.shape == (2,)
+    assert [[part.weight for part in parts] for parts in learned.batch] == [[1.0, 0.5], [1.0]]
+    parts, late = reconstruct_multicond_batch(learned, 3)
+    _, early = reconstruct_multicond_batch(learned, 1)
+    assert parts == [[(0, 1.0), (1, 0.5)], [(2, 1.0)]]
+    tensors = [each["crossattn"] if family == "sdxl" else each for each in (early, late, wanted)]
+    assert tensors[1].shape[:2] == (3, 77)
+    assert torch.equal(tensors[1][0], tensors[2][0])
+    assert not torch.equal(tensors[0][0], tensors[1][0])
+    assert reconstruct_cond_batch(negative, 0).shape[:2] == (2, 77)
+    assert stack_conds([torch.zeros(77, 4), torch.ones(154, 4)]).shape == (2, 154, 4)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import torch
+from PIL import Image
 
-from modules.a1111 import rng
+from modules.a1111 import images, rng, script_callbacks
+from modules.a1111._lists import offer_restorers
 from modules.jobs.model import JobState
 from modules.sampling.noise import BatchNoise, NoiseSeeds
-from tests.a1111.conftest import Start
+from tests.a1111.conftest import Easel, Start
 from tests.a1111.test_runs import pixels
 
 NAME = "sample-parts"
@@ -71,3 +73,59 @@ def test_a_sample_that_fails_is_reported_and_the_engine_goes_on(start: Start) ->
     job = easel.run()
     assert (pixels(job) == pixels(plain)).all()
     assert "broken on purpose" in str(easel.reports.of(NAME).failures)
+
+
+def begun(start: Start) -> Easel:
+    easel = start(NAME)
+    script_callbacks.before_ui_callback()
+    return easel
+
+
+def test_an_extensions_upscaler_enlarges_the_first_pass(start: Start) -> None:
+    easel = begun(start)
+    module = easel.module("sample_parts")
+    second = {"enable_hr": True, "hr_scale": 2, "denoising_strength": 0.3, "hr_second_pass_steps": 2}
+    job = easel.run(hr_upscaler="Blocks 2x", **second)
+    assert job.state is JobState.FINISHED, job.error
+    assert ("upscale", (64, 64)) in module.SEEN
+    corner = pixels(job)[:24, :24].reshape(-1, 3).mean(axis=0)
+    plain = pixels(easel.run(hr_upscaler="Nearest", **second))[:24, :24].reshape(-1, 3).mean(axis=0)
+    assert corner[1] - corner[0] > plain[1] - plain[0] + 30, "the corner is greener"
+    assert "Hires upscaler: Blocks 2x" in job.images[0].infotext
+
+
+def test_images_resize_image_takes_it_too(start: Start) -> None:
+    begun(start)
+    made = images.resize_image(0, Image.new("RGB", (64, 64), "red"), 100, 120, "Blocks 2x")
+    assert made.size == (100, 120)
+    assert made.getpixel((5, 5)) == (0, 255, 0)
+    assert made.getpixel((80, 80)) == (255, 0, 0)
+
+
+def test_a_face_restorer_works_over_every_picture_where_the_option_says_so(start: Start) -> None:
+    easel = begun(start)
+    offer_restorers()
+    plain = easel.run()
+    easel.services.settings.update({"face_restoration": True})
+    job = easel.run()
+    assert pixels(job)[:, :, 0].min() == 255
+    assert (pixels(job)[:, :, 1] == pixels(plain)[:, :, 1]).all()
+    assert "Face restoration: Blush" in job.images[0].infotext
+    assert easel.services.settings.options()["face_restoration_model"].choices == ("Blush",)
+    easel.services.settings.update({"face_restoration": False})
+    assert "Face restoration" not in easel.run().images[0].infotext
+
+
+def test_a_kind_of_network_is_asked_for_every_batch_and_nobody_complains_of_its_tags(start: Start) -> None:
+    easel = begun(start)
+    module = easel.module("sample_parts")
+    told: list[str] = []
+    easel.services.jobs.subscribe(lambda message: told.append(str(message)), watches=False)
+    job = easel.run(prompt="a red apple <shout:loud:0.5> <whisper:low>", batch_count=2)
+    calls = [call for call in module.SEEN if call[0] in ("activate", "deactivate")]
+    assert calls == [("activate", [["loud", "0.5"]]), ("deactivate",)] * 2
+    assert any("<whisper:low> was left out" in text for text in told)
+    assert not any("<shout:loud:0.5> was left out" in text for text in told)
+    assert job.images[0].infotext.startswith("a red apple <shout:loud:0.5> <whisper:low>\n")
+    easel.run(prompt="a red apple")
+    assert [call for call in module.SEEN if call[0] == "activate"][-1] == ("activate", [])

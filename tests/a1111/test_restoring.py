@@ -66,3 +66,12 @@ def test_an_extension_alone_is_at_odds_with_nobody(start: Start) -> None:
             with panels.tab(tab):
                 panels.build_sections(tab)
     assert easel.reports.of("sample-sampler").fights == ()
+
+
+def test_extensions_are_called_in_the_users_order(start: Start) -> None:
+    easel = start("sample-always-on", "sample-sampler")
+    easel.services.settings.update({"call_order": ["sample-sampler", "sample-always-on"]})
+    scripts = [type(each).__name__ for each in LOADED.txt2img.ordered_scripts("process_batch")]
+    assert scripts == ["SampleSampler", "SampleAlwaysOn"]
+    easel.services.settings.update({"call_order": ["sample-always-on"]})
+    assert [type(each).__name__ for each in LOADED.txt2img.ordered_scripts("process_batch")] == scripts[::-1]

@@ -130,12 +130,15 @@ def test_a_run_inside_a_run_has_the_options_of_the_outer_one(start: Start) -> No
 def test_process_images_outside_of_any_run_is_a_job(start: Start) -> None:
     easel = start("sample-replaces-inner")
     made = easel.module("sample_replaces_inner").make_outside("a blue apple")
-    assert [image.size for image in made.images] == [(64, 64)] * 2
+    assert [image.size for image in made.images] == [(128, 64), (64, 64), (64, 64)], "the grid comes first, as in A1111"
+    assert made.index_of_first_image == 1
     assert made.all_seeds == [3, 4]
-    assert "Seed: 4" in made.infotexts[1]
+    assert "Seed: 4" in made.infotexts[2]
     job = easel.services.jobs.ended(1)[0]
-    assert [image.infotext for image in job.images] == made.infotexts
-    assert (pixels(job) == np.asarray(made.images[0])).all()
+    assert [image.infotext for image in job.images] == [*made.infotexts[1:], made.infotexts[0]]
+    assert (pixels(job) == np.asarray(made.images[1])).all()
+    easel.services.settings.update({"return_grid": False})
+    assert len(easel.module("sample_replaces_inner").make_outside("a blue apple").images) == 2
 
 
 def test_what_fails_in_an_extension_is_reported_and_the_pictures_are_made(start: Start) -> None:

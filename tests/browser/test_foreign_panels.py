@@ -113,3 +113,50 @@ def test_scripts_can_go_to_a_tab(easel: Easel) -> None:
     assert easel.page.evaluate("get_uiCurrentTabContent().id") == "tab_img2img"
     expect(easel.page.locator("#mode_img2img [data-mode=inpaint]")).to_have_attribute("aria-selected", "true")
     assert easel.page.evaluate("window.sampleFound.tabs") >= 2
+
+
+def test_scripts_find_the_settings_and_all_canvases(easel: Easel) -> None:
+    found = easel.page.evaluate("window.sampleFound")
+    assert found["setting"] == "png"
+    assert found["canvases"] == 5
+
+
+def test_scripts_hear_of_settings_that_change(easel: Easel) -> None:
+    page = easel.page
+    easel.tab("settings")
+    box = page.locator("#setting_panels_sample_option input")
+    before = page.evaluate("window.sampleFound.changes")
+    box.fill("4")
+    box.blur()
+    page.wait_for_function("before => window.sampleFound.changes > before", arg=before, timeout=PATIENCE_MS)
+    assert page.evaluate("opts.panels_sample_option") == 4
+    assert page.evaluate("Boolean(gradioApp().querySelector('#setting_samples_format textarea'))")
+
+
+def test_a_button_sends_an_infotext_to_the_form(easel: Easel) -> None:
+    page = easel.page
+    easel.tab("sample_tab")
+    page.locator("#tab_sample_tab button[role=tab]", has_text="Two").click()
+    page.locator("#sample_infotext textarea").fill("a sent apple\nSteps: 11, Sampler: Euler, CFG scale: 4, Seed: 3")
+    page.locator("#sample_send").click()
+    easel.wait_form(prompt="a sent apple", steps=11)
+    assert page.evaluate("get_uiCurrentTabContent().id") == "tab_txt2img"
+
+
+def test_a_box_to_paint_on_is_a_canvas(easel: Easel, tmp_path: Path) -> None:
+    page = easel.page
+    Image.new("RGB", (48, 32), "red").save(tmp_path / "sheet.png")
+    easel.tab("sample_tab")
+    page.locator("#tab_sample_tab button[role=tab]", has_text="Two").click()
+    page.locator("#sample_sheet .easel-canvas input[type=file]").first.set_input_files(tmp_path / "sheet.png")
+    page.wait_for_function("document.querySelector('#sample_sheet textarea').value.includes('picture')", timeout=PATIENCE_MS)
+    page.locator("#sample_measure").click()
+    expect(page.locator("#sample_size textarea")).to_have_value("(48, 32) (0, 0)")
+
+
+def test_the_form_goes_along_with_an_event_like_generates(easel: Easel) -> None:
+    easel.prepare("an apple for others")
+    easel.wait_form(prompt="an apple for others")
+    values = easel.page.evaluate("create_submit_args(['id', 'easel-form:txt2img'])")
+    assert values[0] == "id"
+    assert json.loads(values[1])["prompt"] == "an apple for others"

@@ -16,7 +16,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
-from datetime import date
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -72,7 +72,7 @@ def main(arguments: list[str]) -> int:
             print(table(results[-len(group) :]), flush=True)
             if flags.json:
                 flags.json.write_text(json.dumps([asdict(each) for each in results], indent=1), encoding="utf-8")
-    print(f"\n{date.today()}\n{table(results)}")
+    print(f"\n{datetime.now(UTC).date()}\n{table(results)}")
     return 0
 
 
@@ -88,8 +88,8 @@ def _folder(keep: Path | None, name: str) -> Iterator[Path]:
 
 
 def _check(folders: list[Path], place: Path, packages: list[Path], browser: Browser) -> list[Result]:
-    stand_ins = [STAND_INS] if any(_needs_stand_ins(folder) for folder in folders) else []
-    site = Site(place, folders, [*packages, *stand_ins])
+    stand_ins = STAND_INS if any(_needs_stand_ins(folder) for folder in folders) else None
+    site = Site(place, folders, packages, stand_ins)
     site.copy()
     results = [_described(folder) for folder in folders]
     begun = time.monotonic()
@@ -144,7 +144,7 @@ def _loaded(site: Site, result: Result) -> str:
 
 def _browse(site: Site, results: list[Result], browser: Browser) -> None:
     result = results[0]
-    context = browser.new_context(viewport={"width": 1500, "height": 1000}, permissions=["clipboard-read", "clipboard-write"])
+    context = browser.new_context(viewport={"width": 1500, "height": 1000}, permissions=["clipboard-read"])
     try:
         page = Watched(context.new_page(), site.url).open()
         result.interactive = round(page.interactive, 2)
@@ -178,7 +178,8 @@ def _make(page: Watched, site: Site, result: Result) -> None:
     for tab in ("txt2img", "img2img"):
         if tab == "img2img":
             page.img2img()
-            page.page.locator(".easel-canvas[data-name=img2img] input[type=file]").first.set_input_files(picture(site.folder))
+            chooser = page.page.locator(".easel-canvas[data-name=img2img] input[type=file]").first
+            chooser.set_input_files(picture(site.folder))
             page.page.wait_for_timeout(500)
         page.prepare(**SMALL)
         run(f"{tab} plain")

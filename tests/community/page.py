@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from PIL import Image
 from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, expect, sync_playwright
 
 from tests.browser.driver import CHROMIUM_ARGUMENTS, Easel, find_chromium
@@ -52,9 +53,8 @@ class Watched(Easel):
         return [name for name in names if name]
 
     def open_tab(self, name: str) -> None:
-        self.page.evaluate(
-            "name => document.querySelector(`#tabs > .tab-wrapper button[role=tab][data-tab-id='${name}']`)?.click()", name
-        )
+        selector = f"#tabs > .tab-wrapper button[role=tab][data-tab-id='{name}']"
+        self.page.evaluate("selector => document.querySelector(selector)?.click()", selector)
 
     def run_job(self) -> str:
         """Press Generate and wait for the job's end; return "" or what is wrong."""
@@ -105,7 +105,7 @@ def _switch_on(group: Locator) -> str | None:
     boxes = group.locator("input[type=checkbox]")
     for place in range(boxes.count()):
         box = boxes.nth(place)
-        words = str(box.evaluate("box => (box.closest('label, .label-wrap, button')?.textContent ?? '')")).strip().lower()
+        words = _words_at(box)
         own = "input-accordion-checkbox" in (box.get_attribute("class") or "")
         if not own and not any(words.startswith(word) for word in SWITCH_WORDS):
             continue
@@ -113,6 +113,11 @@ def _switch_on(group: Locator) -> str | None:
             box.evaluate("box => box.click()")
         return words
     return None
+
+
+def _words_at(box: Locator) -> str:
+    text = box.evaluate("box => box.closest('label, .label-wrap, button')?.textContent ?? ''")
+    return str(text).strip().lower()
 
 
 def _place(stack: str | None) -> str:
@@ -134,8 +139,6 @@ def chromium() -> Iterator[Browser]:
 
 def picture(folder: Path) -> Path:
     """Return a small picture for img2img."""
-    from PIL import Image
-
     path = folder / "picture.png"
     if not path.is_file():
         Image.radial_gradient("L").resize((64, 64)).convert("RGB").save(path)

@@ -4,18 +4,30 @@ from __future__ import annotations
 
 import inspect
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+import diffusers.utils
+import transformers.utils
+
 from modules import app, cli
 from modules.a1111._panels import AdapterPanels
 from modules.a1111._working import EXTENSIONS
 
+STAND_INS = "EASEL_STAND_INS"
+"""Names a folder with stand-ins for packages, which only extensions are to find."""
+
 
 def main(facts: Path, flags: list[str]) -> int:
+    # Both have looked now for what they would use if it were there, and remember that it is not.
+    transformers.utils.is_torchvision_available()
+    diffusers.utils.is_torchvision_available()
+    if os.environ.get(STAND_INS):
+        sys.path.append(os.environ[STAND_INS])
     # Extensions read the command line; this is what it would be.
     sys.argv = ["launch.py", *flags]
     started = AdapterPanels.started

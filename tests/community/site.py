@@ -36,11 +36,12 @@ PackageSetup(SetupPlaces(root, state)).run(folder, Watch(print, lambda: False))
 
 @dataclass
 class Site:
-    """One server with extensions. `packages`: folders with what is not installed here, for PYTHONPATH."""
+    """One server with extensions. `packages`: folders with what is not installed here; `stand_ins`: the check's own."""
 
     folder: Path
     extensions: Sequence[Path]
     packages: Sequence[Path] = ()
+    stand_ins: Path | None = None
     flags: Sequence[str] = ()
     port: int = field(default_factory=free_port)
     process: subprocess.Popen[bytes] | None = None
@@ -65,7 +66,7 @@ class Site:
         (self.folder / "state").mkdir()
 
     def set_up(self, name: str) -> str:
-        """Run an extension's requirements and install.py as the installer does, without network; "" when all is well."""
+        """Run an extension's requirements and install.py as the installer does, without network; "": all is well."""
         folder = self.folder / "extensions" / name
         command = [sys.executable, "-c", SET_UP, str(ROOT), str(self.folder / "state"), str(folder)]
         environment = self._environment() | {"PIP_NO_INDEX": "1", "PYTHONPATH": self._python_path(str(ROOT))}
@@ -78,7 +79,8 @@ class Site:
             "--port", str(self.port), *self.flags,
         ]  # fmt: skip
         command = [sys.executable, str(HERE / "serve.py"), str(self.folder / "routes.json"), *flags]
-        environment = self._environment() | {"PYTHONPATH": self._python_path()}
+        stand_ins = {"EASEL_STAND_INS": str(self.stand_ins)} if self.stand_ins is not None else {}
+        environment = self._environment() | {"PYTHONPATH": self._python_path(), **stand_ins}
         with (self.folder / "server.log").open("ab") as log:
             self.process = subprocess.Popen(command, env=environment, stdout=log, stderr=log, cwd=ROOT)
         wait_until(self.answers, START_SECONDS)
@@ -92,7 +94,8 @@ class Site:
 
     def stop(self) -> None:
         assert self.process is not None
-        self.process.send_signal(signal.SIGINT)
+        # A process in the background may have been told to ignore SIGINT.
+        self.process.send_signal(signal.SIGTERM)
         try:
             self.process.wait(30)
         except subprocess.TimeoutExpired:
@@ -111,7 +114,8 @@ class Site:
 
     def report(self, name: str) -> dict[str, Any]:
         """Return what the server knows of an extension."""
-        found: dict[str, Any] = next(each for each in self.get("/easel/extensions")["extensions"] if each["name"] == name)
+        extensions = self.get("/easel/extensions")["extensions"]
+        found: dict[str, Any] = next(each for each in extensions if each["name"] == name)
         return found
 
     def routes(self) -> list[dict[str, Any]]:

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from PIL import Image, ImageOps
 
-from modules.core.errors import PluginFailed
+from modules.core.errors import InvalidRequest, PluginFailed
 from modules.core.events import Remark
 from modules.core.request import GenerationRequest
 from modules.core.result import GenerationResult
@@ -25,6 +25,8 @@ from modules.hooks.spec import (
     CallNext,
     Decoded,
     Described,
+    Enlarge,
+    Enlarging,
     ExtraNoise,
     Generation,
     Guided,
@@ -154,6 +156,13 @@ def test_hook_on_model(go: Go) -> None:
     assert seen[0].checkpoint == seen[0].model.bundle.entry.title
     assert not same(changed, plain)
     assert same(go(batch_count=2)[0], plain)
+
+
+def test_hook_on_networks(go: Go) -> None:
+    seen: list[list[Any]] = []
+    go(moments={"on_networks": lambda networks: seen.append(networks.uses)}, enable_hr=True)
+    # For the prompts of each pass and for its sampling.
+    assert seen == [[]] * 4
 
 
 def test_hook_before_pass(go: Go) -> None:
@@ -415,6 +424,27 @@ def test_hook_after_step(go: Go) -> None:
     assert [(step.index, step.steps) for step in steps] == [(0, 3), (1, 3), (2, 3)]
     assert steps[0].latents.shape == steps[0].denoised.shape == (1, 4, SIZE // 8, SIZE // 8)
     assert same(changed, go()[0])
+
+
+def test_hook_around_upscale(go: Go) -> None:
+    asked: list[Enlarging] = []
+    second = {"enable_hr": True, "hr_upscaler": "Nearest", "hr_second_pass_steps": 2, "denoising_strength": 0.4}
+
+    def look(enlarging: Enlarging, call_next: Enlarge) -> Image.Image:
+        asked.append(enlarging)
+        return call_next(enlarging)
+
+    def invert(enlarging: Enlarging, call_next: Enlarge) -> Image.Image:
+        return ImageOps.invert(call_next(replace(enlarging, upscaler="Lanczos")).resize((100, 70)))
+
+    plain = go(**second)[0]
+    assert same(go(moments={"around_upscale": look}, **second)[0], plain), "looking changes nothing"
+    assert [(each.width, each.height, each.upscaler) for each in asked] == [(128, 128, "Nearest")]
+    changed = go(moments={"around_upscale": invert}, **second)[0]
+    assert changed[0].shape == (128, 128, 3)
+    assert not same(changed, plain)
+    with pytest.raises(InvalidRequest, match="Upscaler: Odd is not possible; allowed is one of Latent"):
+        go(**second | {"hr_upscaler": "Odd"})
 
 
 def test_hook_after_sampling(go: Go) -> None:

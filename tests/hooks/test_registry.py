@@ -168,8 +168,13 @@ def test_a_plugin_that_cannot_begin_a_run_is_left_out_of_it() -> None:
 
 
 def test_a_method_that_looks_like_a_hook_and_is_none_is_named() -> None:
+    told: list[str] = []
+    sound = Plugin("sound", on_picture=lambda picture: None)
+    run = HookRegistry([Plugin(on_pictures=broken), sound]).listen(REQUEST, told.append)
+    assert run.on_picture, "the others go on"
+    assert "Listener.on_pictures: there is no hook of that name" in told[0]
     with pytest.raises(PluginFailed, match="on_pictures: there is no hook of that name"):
-        HookRegistry([Plugin(on_pictures=broken)]).listen(REQUEST, print)
+        HookRegistry([Plugin(on_pictures=broken)], strict=True).listen(REQUEST, print)
 
 
 def test_wrappers_stand_around_one_another_and_may_change_the_run() -> None:

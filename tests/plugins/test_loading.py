@@ -149,8 +149,11 @@ def test_what_easel_raises_on_purpose_comes_through(bench: Bench) -> None:
 def test_a_method_that_is_no_hook_is_refused_by_its_name(bench: Bench) -> None:
     bench.add(PLUGIN.replace("def on_picture", "def on_pictures"), looks="COLOUR = (1, 2, 3)\n")
     bench.load()
-    with pytest.raises(Exception, match="on_pictures: there is no hook"):
-        bench.painted()
+    assert bench.painted().pixels.getpixel((0, 0)) == (0, 0, 0), "the run goes on without"
+    assert "Painted.on_pictures: there is no hook of that name" in bench.said[0]
+    assert [failure.reason for failure in bench.house.reports.of("my thing").failures] == [
+        "Painted.on_pictures is no hook."
+    ]
 
 
 def test_an_extension_without_the_file_loads_nothing(bench: Bench) -> None:

@@ -238,3 +238,23 @@ def test_an_extension_that_kills_the_server_is_off_at_the_next_start(tmp_path: P
     with open_site(site_config(tmp_path)) as site, visitor(site) as page:
         assert listed(page)["killer"]["kept_off"]
         assert "The server died while its code was imported" in listed(page)["killer"]["off_because"]
+
+
+def test_the_order_of_plugins_is_the_users(site: Site, page: TestClient) -> None:
+    before = [place["id"] for place in page.get(PREFIX).json()["order"]]
+    assert len(before) > 2
+    assert page.post(f"{PREFIX}/order", json={"names": before[::-1]}).status_code == 200
+    assert [place["id"] for place in page.get(PREFIX).json()["order"]] == before[::-1]
+    assert site.services.settings.get("call_order") == tuple(before[::-1])
+    assert page.post(f"{PREFIX}/order", json={"names": ["nobody"]}).status_code == 422
+
+
+def test_extensions_for_a1111_have_their_places_too(site: Site, page: TestClient, tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        scripts = site.services.extensions.installed.folder / name / "scripts"
+        scripts.mkdir(parents=True)
+        (scripts / "a.py").write_text("A = 1\n")
+    found = [place for place in page.get(PREFIX).json()["order"] if place["kind"] == "extension"]
+    assert [(place["id"], place["title"]) for place in found] == [("one", "one"), ("two", "two")]
+    page.post(f"{PREFIX}/order", json={"names": ["two", "one"]})
+    assert [place["id"] for place in page.get(PREFIX).json()["order"]][-2:] == ["two", "one"]

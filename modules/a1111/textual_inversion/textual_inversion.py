@@ -25,7 +25,7 @@ _ALL_TOKENS = 265
 
 
 class Embedding:
-    """Vectors that stand for a name. `vec`: (vectors, width), or for SDXL a table of two such, "clip_l" and "clip_g"."""
+    """Vectors that stand for a name. `vec`: (vectors, width), or for SDXL a table of two such: "clip_l", "clip_g"."""
 
     def __init__(self, vec: Any, name: str, filename: str | None = None, step: int | None = None) -> None:
         self.vec, self.name, self.filename, self.step = vec, name, filename, step

@@ -54,6 +54,16 @@ async function a1111Canvases() {
   panel.choose(shown);
 }
 
+/** Put canvases where extensions have boxes to paint on; their scripts come when there are such boxes. */
+function a1111Paint() {
+  if (!document.querySelector(".a1111-canvas:not([data-canvas])")) return;
+  const address = new URL("a1111_canvas.js", a1111Place).href;
+  import(address).then(({ mountCanvases }) => mountCanvases(document, /** @type {any} */ (window).easel.messages), console.error);
+}
+
+/** Where these scripts are. */
+var a1111Place = /** @type {HTMLScriptElement} */ (document.currentScript).src;
+
 /** So long nothing may come into the document before it counts as complete. */
 var a1111QuietMs = 300;
 /** So long it is waited for that at most. */
@@ -72,6 +82,8 @@ function a1111Watch() {
     executeCallbacks(uiLoadedCallbacks);
     executeCallbacks(optionsChangedCallbacks);
     document.documentElement.dataset.extensions = "loaded";
+    a1111Paint();
+    onAfterUiUpdate(a1111Paint);
     look([]);
   };
   /** @param {MutationRecord[]} mutations */

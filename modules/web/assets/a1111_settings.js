@@ -40,7 +40,8 @@ function a1111Settings() {
     box.append(a1111OptionLabel(value));
     place.append(box);
   }
-  document.body.append(place);
+  const page = gradioApp();
+  (page instanceof Element ? page : document.body).append(place);
   onAfterUiUpdate(a1111AdoptSettings);
 }
 

@@ -2,6 +2,7 @@
 import { get } from "./api.js";
 import { ask, makeDialog } from "./dialogs.js";
 import { h } from "./dom.js";
+import { OrderList } from "./extension_order.js";
 
 const PARTS = { install: "setup", preload: "flags", import: "import", page: "page", hook: "hook", start: "start" };
 
@@ -21,11 +22,12 @@ export class InstalledList {
     /** @type {string[]} */
     this.behind = [];
     this.list = h("div", { class: "easel-extension-list" });
+    this.order = new OrderList(parts);
     this.trash = h("div", { class: "easel-extension-trash" });
     this.box = h("section", { class: "easel-fields", role: "tabpanel" },
       h("div", { class: "easel-extension-bar" }, this.check, this.updateAll,
         h("div", { class: "easel-toggle" }, this.allOff, h("label", { for: this.allOff.id }, "All off"))),
-      this.list, this.trash);
+      this.list, this.order.box, this.trash);
   }
 
   /** @param {import("./extensions.js").Overview} overview */
@@ -38,6 +40,7 @@ export class InstalledList {
     const cards = overview.extensions.map((each) => this.#card(each));
     const empty = h("p", { class: "easel-empty" }, `No extension is installed. Install one here, or put its folder into ${overview.folder}.`);
     this.list.replaceChildren(...(cards.length ? cards : [empty]));
+    this.order.show(overview.order);
     this.#showTrash(overview.trash);
   }
 

@@ -173,6 +173,7 @@ export class SourcePanel {
     for (const button of this.tabs) {
       const chosen = button.dataset.mode === this.mode;
       button.setAttribute("aria-selected", String(chosen));
+      button.classList.toggle("selected", chosen);
       button.tabIndex = chosen ? 0 : -1;
     }
     for (const [id, panel] of this.panels) panel.hidden = id !== this.mode;

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import torch
 
 
@@ -18,16 +19,14 @@ class _Found:
     """One picture's result. `masks`: None, as of a detector that finds boxes only."""
 
     masks = None
-    names = {0: "face"}
 
     def __init__(self, image: Any) -> None:
+        self.names = {0: "face"}
         width, height = getattr(image, "size", (64, 64))
         self.boxes = _Boxes(torch.tensor([width / 4, height / 4, width * 3 / 4, height * 3 / 4]))
         self._image = image
 
     def plot(self) -> Any:
-        import numpy as np
-
         return np.array(self._image)[..., ::-1]
 
 

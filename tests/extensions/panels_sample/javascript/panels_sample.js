@@ -6,11 +6,16 @@ function sampleClicked(...args) {
   return args;
 }
 
+titles = { ...titles, "Sample title": "shown" };
+onOptionsChanged(() => { window.sampleFound.changes = (window.sampleFound.changes ?? 0) + 1; });
 onUiUpdate(() => { window.sampleFound.updates += 1; });
 onUiTabChange(() => { window.sampleFound.tabs += 1; });
 onUiLoaded(() => {
   const found = window.sampleFound;
   found.option = opts.samples_format;
+  found.setting = gradioApp().querySelector("#setting_samples_format textarea")?.value;
+  found.canvases = ["img2img_image", "img2img_sketch", "img2maskimg", "inpaint_sketch", "img_inpaint_base"]
+    .filter((id) => document.getElementById(id)?.querySelector("input")).length;
   found.prompt = Boolean(gradioApp().querySelector("#img2img_prompt > label > textarea"));
   found.hidden = gradioApp().querySelector("#txt2img_sample_secret textarea")?.value;
   found.folded = Boolean(gradioApp().querySelector("#txt2img_sample_enabled input"));

@@ -3,6 +3,7 @@
 import gradio as gr
 
 from modules import script_callbacks, scripts, shared
+from modules.infotext_utils import ParamBinding, register_paste_params_button
 from modules.ui_components import FormRow, InputAccordion, ToolButton
 
 SEEN = []
@@ -44,6 +45,10 @@ class Chosen(scripts.Script):
         return [kind]
 
 
+def measured(value):
+    return "nothing" if value is None else f"{value['image'].size} {value['mask'].getextrema()[0]}"
+
+
 def on_ui_tabs():
     with gr.Blocks(analytics_enabled=False, css=".sample-css {color: rgb(1, 2, 3)}") as tab:
         with gr.Tabs():
@@ -53,6 +58,13 @@ def on_ui_tabs():
                     button = gr.Button("Reverse", elem_id="sample_reverse")
             with gr.TabItem("Two"):
                 gr.HTML("<b>deep</b>", elem_id="sample_deep")
+                shown = gr.Textbox(label="Infotext", elem_id="sample_infotext")
+                send = gr.Button("Send", elem_id="sample_send")
+                sheet = gr.Image(tool="sketch", type="pil", label="Sheet", elem_id="sample_sheet")
+                size = gr.Textbox(label="Size", elem_id="sample_size")
+                measure = gr.Button("Measure", elem_id="sample_measure")
+        register_paste_params_button(ParamBinding(paste_button=send, tabname="txt2img", source_text_component=shown))
+        measure.click(measured, inputs=[sheet], outputs=[size])
         button.click(lambda value: value[::-1], inputs=[text], outputs=[text], show_progress=False)
     return [(tab, "Sample tab", "sample_tab")]
 

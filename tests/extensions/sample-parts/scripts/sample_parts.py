@@ -3,7 +3,7 @@
 import torch
 from PIL import Image
 
-from modules import extra_networks, face_restoration, rng, script_callbacks, scripts, shared, upscaler
+from modules import extra_networks, face_restoration, script_callbacks, scripts, shared, upscaler
 
 DO = set()
 SEEN = []
@@ -92,11 +92,8 @@ class Blush(face_restoration.FaceRestoration):
 
 def on_before_ui():
     extra_networks.register_extra_network(Shout())
-    if not any(each.name == "Blocks 2x" for each in shared.sd_upscalers):
-        shared.sd_upscalers.append(Blocks().scalers[0])
     if not any(each.name() == "Blush" for each in shared.face_restorers):
         shared.face_restorers.append(Blush())
 
 
-NOISE = rng.ImageRNG
 script_callbacks.on_before_ui(on_before_ui)

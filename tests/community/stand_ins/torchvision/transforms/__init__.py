@@ -5,6 +5,7 @@ from typing import Any
 
 import torch
 from PIL import Image
+
 from torchvision.transforms import functional
 
 

@@ -1,0 +1,112 @@
+"""The page's parts as A1111 has them: Generate's event, what infotexts fill in, and values that come back as a form."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import gradio as gr
+import pytest
+from starlette.testclient import TestClient
+
+from modules.a1111 import ui
+from modules.a1111._form_runs import form_of
+from modules.a1111._page_parts import FORM_MARK, ORDERS, parts, stand_in_id
+from modules.a1111._shim_blocks import Functions, dependencies
+from modules.a1111._working import working_for
+from modules.a1111.infotext_utils import PASTE_FIELDS
+from modules.a1111.txt2img import txt2img_create_processing
+from modules.a1111.ui_extra_networks import extra_pages
+from modules.core.errors import InvalidRequest
+from modules.web.server import create_app
+from tests.a1111.page_site import with_extensions
+from tests.web.site import Site, open_site, site_config
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    folder: Path = tmp_path_factory.mktemp("site")
+    with (
+        open_site(site_config(folder)) as opened,
+        with_extensions(opened.services, "panels_sample") as services,
+        TestClient(create_app(services), base_url="http://127.0.0.1:7860"),
+    ):
+        yield opened
+
+
+def test_generate_has_an_event_as_a1111_has_it(site: Site) -> None:
+    event = next(each for each in parts().events if each.button.elem_id == "txt2img_generate")
+    assert len(event.outputs) == 4
+    assert event.inputs[0].elem_id == stand_in_id("txt2img", "id_task")
+    named = [component.elem_id for component in event.inputs[1 : 1 + len(ORDERS["txt2img"])]]
+    assert named[:4] == ["txt2img_prompt", "txt2img_neg_prompt", "txt2img_styles", "txt2img_batch_count"]
+    assert event.inputs[-1].value == FORM_MARK + "txt2img"
+    assert "txt2img_sample_amount" in [component.elem_id for component in event.inputs]
+
+
+def test_an_extension_finds_the_event_among_the_pages(site: Site) -> None:
+    with gr.Blocks() as blocks:
+        button = gr.Button()
+        button.click(lambda: None)
+    event = parts().events[0]
+    listed = [each for each in dependencies(blocks) if each["trigger"] == "click"]
+    assert [each["targets"] for each in listed][0] == [button._id]
+    assert [event.button._id] in [each["targets"] for each in listed]
+    with working_for("sample"):
+        functions = blocks.fns
+    assert isinstance(functions, Functions)
+    assert event in list(functions)
+    assert not isinstance(blocks.fns, Functions)
+
+
+def test_what_an_infotext_fills_in_is_known_by_its_keys(site: Site) -> None:
+    assert [key for _, key in ui.txt2img_paste_fields[:2]] == ["Prompt", "Negative prompt"]
+    assert [component.elem_id for component, _ in ui.img2img_paste_fields[:2]] == ["img2img_prompt", "img2img_neg_prompt"]
+    keys = {key for _, key in PASTE_FIELDS["txt2img"]["fields"]}
+    assert {"Steps", "Sampler", "CFG scale", "Seed", "Hires upscaler"} <= keys
+
+
+def values_of(form: dict[str, object], **changed: object) -> list[object]:
+    """Return what A1111's function takes, with a form in the place of the last value."""
+    named = {name: form.get(ours) for name, ours in ORDERS["txt2img"]} | changed
+    return ["task(1)", None, *named.values(), 0, "of a script", json.dumps(form)]
+
+
+FORM: dict[str, object] = {
+    "prompt": "an apple", "negative_prompt": "", "steps": 7, "sampler": "Euler", "scheduler": "Karras", "width": 64,
+    "height": 128, "batch_count": 2, "batch_size": 1, "cfg_scale": 3, "seed": "9", "styles": [],
+    "override_settings": ["Clip skip: 2"],
+}  # fmt: skip
+
+
+def test_values_of_the_form_become_p(site: Site) -> None:
+    p = txt2img_create_processing(*values_of(FORM))
+    assert (p.prompt, p.steps, p.sampler_name, p.scheduler) == ("an apple", 7, "Euler", "Karras")
+    assert (p.width, p.height, p.n_iter, p.seed) == (64, 128, 2, 9)
+    assert p.script_args == [0, "of a script"]
+
+
+def test_values_that_were_changed_since_count(site: Site) -> None:
+    changed = {"prompt": "a pear", "n_iter": 3, "override_settings_texts": ["Clip skip: 1", "VAE: Automatic"]}
+    p = txt2img_create_processing(*values_of(FORM, **changed))
+    assert (p.prompt, p.n_iter) == ("a pear", 3)
+
+
+def test_a_wrong_value_of_the_form_is_named(site: Site) -> None:
+    with pytest.raises(InvalidRequest, match="Width|width"):
+        txt2img_create_processing(*values_of({**FORM, "width": 7}))
+
+
+def test_a1111s_own_list_of_values_is_no_form() -> None:
+    assert form_of([0, "text", None]) is None
+    assert form_of([]) is None
+    assert form_of(['{"prompt": "x"}']) == {"prompt": "x"}
+
+
+def test_the_librarys_models_are_listed_as_extra_networks(site: Site) -> None:
+    pages = {page.name: page for page in extra_pages}
+    assert {"lora", "textual inversion", "hypernetworks", "checkpoints"} <= set(pages)
+    assert list(pages["lora"].list_items()) == []
+    assert [set(item) for item in pages["checkpoints"].list_items()][:1] in ([], [{
+        "name", "filename", "shorthash", "preview", "description", "search_terms", "prompt", "local_preview", "metadata",
+        "sort_keys",
+    }])  # fmt: skip

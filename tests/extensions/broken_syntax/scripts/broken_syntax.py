@@ -1,0 +1,3 @@
+"""Is not written to its end."""
+
+exec("def unfinished(")
