@@ -123,7 +123,8 @@ def serve(arguments: Sequence[str]) -> int:
     if cli.without_help(arguments) != list(arguments):
         with explained_imports():
             from modules import app
-        return app.tell_flags(cli.parse_arguments(cli.without_help(arguments), strict=False))
+        app.tell_flags(cli.parse_arguments(cli.without_help(arguments), strict=False))
+        return 0
     config = cli.parse_arguments(arguments, strict=False)
     if config.generated_password:
         print(f"Others can connect, so sign in as {cli.GENERATED_USER!r} with the password {config.generated_password}")

@@ -50,4 +50,14 @@ class _Loader(importlib.abc.Loader):
         module.__spec__ = module.__spec__.loader_state if module.__spec__ is not None else None
 
 
+def __getattr__(name: str) -> ModuleType:
+    """Return a module of A1111's that nobody has imported yet; there they all are from the start."""
+    if _ADAPTER not in sys.modules or name.startswith("_"):
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    try:
+        return importlib.import_module(f"{__name__}.{name}")
+    except ModuleNotFoundError as error:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}") from error
+
+
 sys.meta_path.append(_AdapterFinder)

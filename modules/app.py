@@ -296,15 +296,14 @@ def with_adapter(services: WebServices, hooks: HookRegistry, enabled: Sequence[E
     return replace(services, panels=adapter.start(services, connection, lambda flags: judge_flags(flags, own)))
 
 
-def tell_flags(config: AppConfig) -> int:
-    """Print the help with the flags of extensions that are on; returns the exit code."""
+def tell_flags(config: AppConfig) -> None:
+    """Print the help with the flags of extensions that are on."""
     parser, settings = build_parser(), SettingsStore(config.settings_file)
     extensions = open_extensions(config, settings, state_folder(config.data_dir / "outputs"), HookRegistry())
     enabled = [extension for extension in extensions.installed.enabled() if may_add_flags(extension)]
     if enabled:
         importlib.import_module("modules.a1111._adapter").add_flags(parser, config, enabled)
     parser.print_help()
-    return 0
 
 
 def join_tasks(services: WebServices) -> None:

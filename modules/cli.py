@@ -139,10 +139,8 @@ def parse_arguments(
     """
     environment = os.environ if environment is None else environment
     parser = build_parser()
-    arguments = [*_arguments_from_environment(parser, environment), *argv]
-    flags, foreign = parser.parse_known_args(arguments)
-    if foreign and strict:
-        parser.error(f"unrecognized arguments: {' '.join(foreign)}")
+    arguments = (*_arguments_from_environment(parser, environment), *argv)
+    flags, foreign = _known_and_foreign(parser, arguments, strict)
     data_dir = flags.data_dir.expanduser().resolve()
     if data_dir.exists() and not data_dir.is_dir():
         parser.error(f"argument --data-dir: {data_dir} is not a folder; allowed is a folder, which need not exist yet")
@@ -150,10 +148,8 @@ def parse_arguments(
     checkpoint_dirs = (models_dir / CHECKPOINT_FOLDER, *_folders(parser, "--ckpt-dir", data_dir, flags.ckpt_dir))
     embeddings_dirs = (data_dir / EMBEDDING_FOLDER, models_dir / EMBEDDING_FOLDER)
     host = flags.server_name or (EVERY_INTERFACE if flags.listen else LOOPBACK_HOST)
-    reachable = flags.share or not is_loopback(host)
     credentials = _read_credentials(parser, data_dir, flags)
-    made_up = environment.get(KEPT_PASSWORD) or secrets.token_urlsafe(GENERATED_PASSWORD_BYTES)
-    password = made_up if reachable and not credentials else None
+    password = None if credentials or not (flags.share or not is_loopback(host)) else _made_up_password(environment)
     credentials = ((GENERATED_USER, password),) if password else credentials
     return AppConfig(
         data_dir=data_dir,
@@ -190,9 +186,22 @@ def parse_arguments(
         disable_extensions=flags.disable_extensions,
         extension_access=flags.enable_insecure_extension_access,
         log_level=flags.loglevel,
-        arguments=tuple(arguments),
+        arguments=arguments,
         foreign_flags=tuple(foreign),
     )
+
+
+def _known_and_foreign(
+    parser: argparse.ArgumentParser, arguments: Sequence[str], strict: bool
+) -> tuple[argparse.Namespace, list[str]]:
+    flags, foreign = parser.parse_known_args(arguments)
+    if foreign and strict:
+        parser.error(f"unrecognized arguments: {' '.join(foreign)}")
+    return flags, foreign
+
+
+def _made_up_password(environment: Mapping[str, str]) -> str:
+    return environment.get(KEPT_PASSWORD) or secrets.token_urlsafe(GENERATED_PASSWORD_BYTES)
 
 
 def check_arguments(argv: Sequence[str], environment: Mapping[str, str] | None = None) -> AppConfig:

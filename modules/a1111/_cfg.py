@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from modules.a1111 import extra_networks, script_callbacks, sd_samplers, sd_unet, shared
+from modules.a1111 import extra_networks, prompt_parser, script_callbacks, sd_samplers, sd_unet, shared
 from modules.a1111._host import HOST
 from modules.a1111._network import EMPTY_CHANNELS, answer, like, text_of
 from modules.a1111._owners import owner_of, replaced
@@ -32,6 +32,7 @@ from modules.hooks.spec import (
     NetworkInput,
     NetworkOutput,
     Overlay,
+    PassPrompts,
     PassStart,
     PromptVectors,
     Sampled,
@@ -54,6 +55,18 @@ def _called(*categories: str) -> Wanted:
 
 def _overridden(*methods: str) -> Wanted:
     return lambda runners: any(any(runner.list_scripts_for_method(name)) for runner in runners for name in methods)
+
+
+def _on_prompts(self: Any, prompts: PassPrompts) -> None:
+    """Have an extension that replaced the reading of prompts read them; else the engine's own reading stands."""
+    read = prompt_parser.get_multicond_prompt_list
+    culprit = owner_of(read)
+    if not culprit:
+        return
+    written = " AND ".join(text if weight == 1 else f"{text} :{weight}" for text, weight in prompts.parts)
+    with HOST.guarding(culprit, "hook", "get_multicond_prompt_list"):
+        indexes, texts, _ = read(prompt_parser.SdConditioning([written] * prompts.pictures))
+        prompts.parts = [(str(texts[place]), float(weight)) for place, weight in indexes[0]]
 
 
 def _before_pass(self: Any, begun: PassStart) -> None:
@@ -261,6 +274,7 @@ def _on_overlay(self: Any, overlay: Overlay) -> None:
 
 
 CFG_MOMENTS = (
+    ("on_prompts", _always, _on_prompts),
     ("before_pass", _always, _before_pass),
     ("around_sampling", _always, _around_sampling),
     ("on_extra_noise", _called("extra_noise"), _on_extra_noise),

@@ -36,6 +36,7 @@ _CLASSES = (
       for value in vars(module).values() if isinstance(value, type) and value.__module__ == module.__name__),
     DiffusionEngine, DiffusionWrapper, GeneralConditioner, LatentDiffusion,
 )  # fmt: skip
+_LAYERS = (nn.Linear, nn.Conv2d, nn.GroupNorm, nn.LayerNorm, nn.MultiheadAttention)
 _PRISTINE = KeptAttributes((*_CLASSES, sd_hijack_unet.th))
 """The views' classes as Easel has them; extensions may replace their methods."""
 
@@ -73,7 +74,7 @@ def undoing(facade: Any) -> Iterator[None]:
         return
     state = inside()
     state.facade = facade
-    before = KeptAttributes((*_CLASSES, sd_hijack_unet.th, facade))
+    before = KeptAttributes((*_CLASSES, *_LAYERS, sd_hijack_unet.th, facade))
     state.kept = {id(view): _kept(view) for view in state.views}
     try:
         yield

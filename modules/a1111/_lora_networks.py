@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 from torch import nn
@@ -42,7 +43,12 @@ PREPARED: list[Network] = []
 MODULE_TYPES: tuple[Any, ...] = ()
 module_types = MODULE_TYPES
 re_network_name = re.compile(r"(.*)\s*\([0-9a-fA-F]+\)")
-originals = None
+_PATCHED = ("Linear", "Conv2d", "GroupNorm", "LayerNorm", "MultiheadAttention")
+ORIGINALS = SimpleNamespace(**{f"{name}_forward": getattr(nn, name).forward for name in _PATCHED})
+originals = ORIGINALS
+network_Linear_forward = nn.Linear.forward  # noqa: N816 (A1111's name)
+network_Conv2d_forward = nn.Conv2d.forward  # noqa: N816
+network_MultiheadAttention_forward = nn.MultiheadAttention.forward  # noqa: N816
 extra_network_lora = None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.machinery
 import json
 from collections.abc import Mapping, Sequence
@@ -71,6 +72,8 @@ class _Completing:
                 except AttributeError:
                     pass
             if name not in known_names().get(self._name, ()):
+                if _is_module(f"{self._name}.{name}"):
+                    return importlib.import_module(f"{PREFIX}{self._name}.{name}")
                 raise AttributeError(f"module 'modules.{self._name}' has no attribute {name!r}")
             return placeholder(f"modules.{self._name}", name)
 

@@ -127,9 +127,9 @@ def stand_in_id(tab: str, name: str) -> str:
 
 def build_event_parts(tab: str) -> None:
     """Make the components that only the event has, in the layout that is being built."""
-    gr.Textbox(elem_id=stand_in_id(tab, TASK_ID))
-    gr.Number(0, precision=0, elem_id=stand_in_id(tab, SCRIPT_INDEX))
-    gr.Textbox(f"{FORM_MARK}{tab}", elem_id=stand_in_id(tab, WHOLE_FORM))
+    gr.Textbox(elem_id=stand_in_id(tab, TASK_ID), visible=False)
+    gr.Number(0, precision=0, elem_id=stand_in_id(tab, SCRIPT_INDEX), visible=False)
+    gr.Textbox(f"{FORM_MARK}{tab}", elem_id=stand_in_id(tab, WHOLE_FORM), visible=False)
     # A state has no id of its own.
     parts().note(gr.State(None), stand_in_id(tab, EMPTY))
 

@@ -60,7 +60,9 @@ class AdapterPanels:
         """Make the tab's scripts anew, and let them see its components."""
         runner = _runner(tab)
         scripts.scripts_current = runner
-        runner.initialize_scripts(tab == IMG2IMG)
+        # Components that a script makes already now are put into the page by its `ui`, if at all.
+        with outside_blocks():
+            runner.initialize_scripts(tab == IMG2IMG)
         runner.prepare_ui()
         runner.titles = _titles(runner)
         runner.title_map = dict(zip(map(str.lower, runner.titles), runner.selectable_scripts, strict=True))

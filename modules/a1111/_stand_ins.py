@@ -1,7 +1,8 @@
 """Components of A1111's page that Easel's page has in another form: extensions may look for them by their ids.
 
 They are told of each, and may name it among an event's inputs, where it holds nothing: what a user sees in its place is
-made by scripts of the page. None of these is in the document, where the ids belong to those parts.
+made by scripts of the page. None of these is in the document, where the ids belong to those parts; what an extension puts
+beside one of them is.
 """
 
 from __future__ import annotations
@@ -32,13 +33,13 @@ LAYOUTS = (
 
 def build_stand_ins(tab: str) -> None:
     """Make a tab's stand-ins in the layout that is being built, in A1111's order."""
-    with gr.Column(visible=False):
+    with gr.Column(elem_classes=["easel-stand-ins"], min_width=0):
         if tab == IMG2IMG:
             _make_all(LAYOUTS, tab, _layout)
-            _make_all(PICTURES, tab, lambda element: gr.Image(elem_id=element, type="pil", image_mode="RGBA"))
-            _make_all(FOLDERS, tab, lambda element: gr.Textbox(elem_id=element))
-        _make_all(BUTTONS, tab, lambda element: gr.Button(elem_id=element))
-        _make_all(TEXTS, tab, lambda element: gr.Textbox(elem_id=element))
+            _make_all(PICTURES, tab, lambda element: gr.Image(elem_id=element, type="pil", image_mode="RGBA", visible=False))
+            _make_all(FOLDERS, tab, lambda element: gr.Textbox(elem_id=element, visible=False))
+        _make_all(BUTTONS, tab, lambda element: gr.Button(elem_id=element, visible=False))
+        _make_all(TEXTS, tab, lambda element: gr.Textbox(elem_id=element, visible=False))
         build_event_parts(tab)
 
 
@@ -50,6 +51,6 @@ def _make_all(names: tuple[str, ...], tab: str, make: Callable[[str], Any]) -> N
 
 
 def _layout(element: str) -> Any:
-    with gr.Column(elem_id=element) as made:
+    with gr.Column(elem_id=element, visible=False) as made:
         pass
     return made

@@ -1,11 +1,14 @@
-"""The module `webui`, from which older extensions import what modules.call_queue has now."""
+"""What extensions find without importing it by its whole name: the module `webui`, and modules as attributes."""
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import sys
 from types import ModuleType
+from typing import Any
 
+import modules
 from modules.a1111 import call_queue
 
 MODULE = "webui"
@@ -19,3 +22,15 @@ def offer() -> None:
     module = ModuleType(MODULE, "A1111's webui, as far as extensions import it.")
     module.__dict__.update({name: getattr(call_queue, name) for name in NAMES})
     sys.modules[MODULE] = module
+
+
+def offer_modules() -> None:
+    """Let `import modules` be enough for `modules.shared_items`: A1111 has imported them all when it loads extensions."""
+
+    def answer(name: str) -> Any:
+        full = f"{modules.__name__}.{name}"
+        if name.startswith("_") or importlib.util.find_spec(full) is None:
+            raise AttributeError(f"module {modules.__name__!r} has no attribute {name!r}")
+        return importlib.import_module(full)
+
+    vars(modules)["__getattr__"] = answer

@@ -20,7 +20,7 @@ from modules.engine.plan import LATENT_PIXELS, BatchPlan, Plan, SamplingPass
 from modules.engine.source import Canvas, open_canvas
 from modules.engine.text import EncodedPrompt
 from modules.engine.told import extra_channels, told_sizes
-from modules.hooks.spec import ExtraNoise, PassStart, Sampling, Step
+from modules.hooks.spec import ExtraNoise, PassPrompts, PassStart, Sampling, Step
 from modules.library.identify import PIX2PIX
 from modules.prompts.schedule import WeightedPrompt, split_parts
 from modules.sampling.denoisers import LcmDenoiser, LcmLevels, NoiseLevels, downcasted, zero_terminal_snr
@@ -126,12 +126,23 @@ def _encoded(context: RunContext, loaded: LoadedModel, which: SamplingPass) -> C
         context.embeddings.update(embedding_hashes(loaded, encoded.embeddings))
         return told_sizes(encoded, loaded.bundle, context.plan.request, which, negative)
 
-    parts = split_parts(which.prompts.encoded)
+    parts, negative_text = _read_prompts(context, which)
     positive = tuple(Part(encode(part.text), part.weight) for part in parts)
     guided = scale != 1 or [part.weight for part in parts] != [1.0] or which.sampler.needs_unconditional
-    negative = encode(which.prompts.negative_prompt, negative=True) if guided else None
+    negative = encode(negative_text, negative=True) if guided else None
     extra = extra_channels(loaded, which, context.source, context.plan.request)
     return Conditioning(positive, negative, encode("").stages[0].context, extra, _image_scale(context, loaded, parts))
+
+
+def _read_prompts(context: RunContext, which: SamplingPass) -> tuple[list[WeightedPrompt], str]:
+    """Return the parts of a pass's prompt and the negative prompt, as plugins leave them."""
+    parts, negative = split_parts(which.prompts.encoded), which.prompts.negative_prompt
+    if not context.hooks.on_prompts:
+        return list(parts), negative
+    index, pictures = context.plan.passes.index(which), context.plan.request.batch_size
+    given = PassPrompts(index, pictures, [(part.text, part.weight) for part in parts], negative)
+    context.hooks.on_prompts(given)
+    return [WeightedPrompt(text, float(weight)) for text, weight in given.parts], given.negative
 
 
 def _image_scale(context: RunContext, loaded: LoadedModel, parts: Sequence[WeightedPrompt]) -> float | None:

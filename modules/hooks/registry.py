@@ -33,6 +33,7 @@ from modules.hooks.spec import (
     NetworkInput,
     NetworkOutput,
     Overlay,
+    PassPrompts,
     PassStart,
     Picture,
     RunListener,
@@ -155,6 +156,7 @@ class RunHooks:
         self.before_batch: Moment[BatchStart] = self._moment("before_batch")
         self.on_model: Moment[ModelAtWork] = self._moment("on_model")
         self.on_networks: Moment[ChosenNetworks] = self._moment("on_networks")
+        self.on_prompts: Moment[PassPrompts] = self._moment("on_prompts")
         self.before_pass: Moment[PassStart] = self._moment("before_pass")
         self.on_extra_noise: Moment[ExtraNoise] = self._moment("on_extra_noise")
         self.around_sampling: Around[Sampling, Tensor] = self._around("around_sampling")

@@ -59,6 +59,20 @@ class BatchStart:
 
 
 @dataclass(slots=True)
+class PassPrompts:
+    """What of a pass's prompts is encoded; infotexts keep to what was written. To be changed: `parts`, `negative`.
+
+    `parts`: the texts that AND divides, without comments and networks' tags, each with its weight. `index`: as in
+    `PassStart`; `pictures`: how many the batch has.
+    """
+
+    index: int
+    pictures: int
+    parts: list[tuple[str, float]]
+    negative: str
+
+
+@dataclass(slots=True)
 class PassStart:
     """A pass over a batch that is about to begin; its networks are in the model. To be changed: `noise`, `latents`.
 
@@ -366,6 +380,9 @@ class RunListener:
     def on_networks(self, networks: ChosenNetworks) -> None:
         """Edit which LoRA networks a pass has, and how strong they are, each time before they are put into a model."""
 
+    def on_prompts(self, prompts: PassPrompts) -> None:
+        """Edit what is encoded of a pass's prompts."""
+
     def before_pass(self, begun: PassStart) -> None:
         """Edit the noise and the latents that a pass begins with."""
 
@@ -423,6 +440,7 @@ HOOKS: Mapping[str, Kind] = MappingProxyType({
     "before_batch": "edit",
     "on_model": "notify",
     "on_networks": "edit",
+    "on_prompts": "edit",
     "before_pass": "edit",
     "on_extra_noise": "edit",
     "around_sampling": "wrap",

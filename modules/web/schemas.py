@@ -155,7 +155,7 @@ def read_body(
     values["unwritten"] = silent
     if not rest["override_settings_restore_afterwards"]:
         return ApiBody(values, rest, dict(overrides.values), overrides.ignored)
-    foreign = {key: value for key, value in overrides.values.items() if key not in OPTIONS}
+    foreign: dict[str, object] = {key: value for key, value in overrides.values.items() if key not in OPTIONS}
     idle = (key for key in overrides.values if key not in _ACTING_OPTIONS and key not in foreign)
     return ApiBody(values, rest, ignored=(*overrides.ignored, *idle), foreign=foreign)
 

@@ -208,6 +208,17 @@ def test_s6_the_events_of_a_picture_box_are_there(sample: Sample) -> None:
     assert [each["targets"] for each in names["made"]] == [[(names["box"]._id, "change")]] * 3
 
 
+def test_s21_a_gallery_gives_pairs_that_are_also_dictionaries(sample: Sample, tmp_path: Path) -> None:
+    box = sample.run("box = gr.Gallery(label='a', type='filepath')")["box"]
+    path = tmp_path / "a.png"
+    Image.new("RGB", (2, 2), "red").save(path)
+    payload = box.data_model(root=[{"image": {"path": str(path), "url": "/file=a.png"}, "caption": "red"}])
+    [entry] = box.preprocess(payload)
+    picture, caption = entry
+    assert (picture, caption) == (entry["name"], "red")
+    assert (entry["is_file"], entry.get("data"), entry[1]) == (True, "/file=a.png", "red")
+
+
 def test_s7_style_returns_the_component_and_sets_what_there_still_is(sample: Sample) -> None:
     names = sample.run("box = gr.Gallery(label='a').style(grid=4, height='auto', margin=True)")
     assert (names["box"].columns, names["box"].height) == (4, "auto")

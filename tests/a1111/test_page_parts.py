@@ -49,7 +49,7 @@ def test_an_extension_finds_the_event_among_the_pages(site: Site) -> None:
         button.click(lambda: None)
     event = parts().events[0]
     listed = [each for each in dependencies(blocks) if each["trigger"] == "click"]
-    assert [each["targets"] for each in listed][0] == [button._id]
+    assert listed[0]["targets"] == [button._id]
     assert [event.button._id] in [each["targets"] for each in listed]
     with working_for("sample"):
         functions = blocks.fns
@@ -60,7 +60,8 @@ def test_an_extension_finds_the_event_among_the_pages(site: Site) -> None:
 
 def test_what_an_infotext_fills_in_is_known_by_its_keys(site: Site) -> None:
     assert [key for _, key in ui.txt2img_paste_fields[:2]] == ["Prompt", "Negative prompt"]
-    assert [component.elem_id for component, _ in ui.img2img_paste_fields[:2]] == ["img2img_prompt", "img2img_neg_prompt"]
+    prompts = [component.elem_id for component, _ in ui.img2img_paste_fields[:2]]
+    assert prompts == ["img2img_prompt", "img2img_neg_prompt"]
     keys = {key for _, key in PASTE_FIELDS["txt2img"]["fields"]}
     assert {"Steps", "Sampler", "CFG scale", "Seed", "Hires upscaler"} <= keys
 
@@ -92,7 +93,7 @@ def test_values_that_were_changed_since_count(site: Site) -> None:
 
 
 def test_a_wrong_value_of_the_form_is_named(site: Site) -> None:
-    with pytest.raises(InvalidRequest, match="Width|width"):
+    with pytest.raises(InvalidRequest, match="Width"):
         txt2img_create_processing(*values_of({**FORM, "width": 7}))
 
 
@@ -106,7 +107,4 @@ def test_the_librarys_models_are_listed_as_extra_networks(site: Site) -> None:
     pages = {page.name: page for page in extra_pages}
     assert {"lora", "textual inversion", "hypernetworks", "checkpoints"} <= set(pages)
     assert list(pages["lora"].list_items()) == []
-    assert [set(item) for item in pages["checkpoints"].list_items()][:1] in ([], [{
-        "name", "filename", "shorthash", "preview", "description", "search_terms", "prompt", "local_preview", "metadata",
-        "sort_keys",
-    }])  # fmt: skip
+    assert all({"name", "filename", "prompt", "metadata"} <= set(item) for item in pages["checkpoints"].list_items())

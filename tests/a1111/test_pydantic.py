@@ -24,7 +24,7 @@ def test_what_may_be_none_need_not_be_given(used: list[str]) -> None:
     class Task(pydantic.BaseModel):
         name: Optional[str]  # noqa: UP045 (as extensions write it)
         priority: int | None = pydantic.Field(title="Priority")
-        model_id: "Optional[int]"
+        model_id: "Optional[int]"  # noqa: UP045
         needed: str
 
     task = Task(needed=5)  # type: ignore[arg-type]
@@ -39,7 +39,7 @@ def test_a_bare_root_validator_runs(used: list[str]) -> None:
         amount: int = 1
 
         @pydantic.root_validator
-        def _doubled(cls, values: dict[str, Any]) -> dict[str, Any]:
+        def _doubled(cls, values: dict[str, Any]) -> dict[str, Any]:  # noqa: N805 (a class method to pydantic 1)
             return {**values, "amount": values["amount"] * 2}
 
     assert Unit(amount=4).amount == 8
@@ -52,7 +52,7 @@ def test_a_configuration_is_derived_from_another(used: list[str]) -> None:
 
     class Derived(Base):
         class Config(Base.__config__):  # type: ignore[name-defined]
-            json_encoders: Any = {}
+            title = "Derived"
 
     assert Derived(amount=2).amount == 2
 

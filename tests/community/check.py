@@ -59,7 +59,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("folders", nargs="+", type=Path, metavar="DIR", help="extensions, each in its folder")
     parser.add_argument("--packages", nargs="*", type=Path, default=[], metavar="DIR", help="folders with packages")
     parser.add_argument("--json", type=Path, metavar="FILE", help="where the results are written")
-    parser.add_argument("--together", action="store_true", help="all on one server: only loading and the page")
+    parser.add_argument("--together", action="store_true", help="all on one server, switched on by scenarios alone")
     parser.add_argument("--keep", type=Path, metavar="DIR", help="keep the data folders here")
     flags = parser.parse_args(arguments)
     results = []
@@ -102,7 +102,7 @@ def _check(folders: list[Path], place: Path, packages: list[Path], browser: Brow
                 result.load = _loaded(site, result)
             _browse(site, results, browser)
             for result in results:
-                result.routes = _routes(site)
+                result.routes = _routes(site, result.name)
                 result.report = site.report(result.name)
                 result.load = _loaded(site, result)
         if len(results) == 1:
@@ -143,28 +143,48 @@ def _loaded(site: Site, result: Result) -> str:
 
 
 def _browse(site: Site, results: list[Result], browser: Browser) -> None:
-    result = results[0]
     context = browser.new_context(viewport={"width": 1500, "height": 1000}, permissions=["clipboard-read"])
+    page = Watched(context.new_page(), site.url)
     try:
-        page = Watched(context.new_page(), site.url).open()
-        result.interactive = round(page.interactive, 2)
+        page.open()
         page.wait_extensions()
         page.visit_tabs()
-        result.page = "; ".join(page.console)[:1000]
-        if len(results) == 1:
-            _make(page, site, result)
+        for result in results:
+            result.interactive = round(page.interactive, 2)
+            result.page = _problems(page.console, result, results)
+        _make(page, site, results)
+        for result in results:
             if result.name in SCENARIOS:
-                result.scenario = _tried(lambda: SCENARIOS[result.name](page, site))
+                _renew(page)
+                result.scenario = _tried(lambda name=result.name: SCENARIOS[name](page, site))  # type: ignore[misc]
     except Exception as error:
-        result.page = f"{_told(error)}; {'; '.join(page.console)}"[:1000]
+        results[0].page = f"{_told(error)}; {'; '.join(page.console)}"[:1000]
         page.page.screenshot(path=site.folder / "failed.png")
     finally:
-        result.console = page.console[:RECORDED]
+        for result in results:
+            own = [each for each in page.console if f"/{result.name}/" in each or len(results) == 1]
+            result.console = own[:RECORDED]
         context.close()
 
 
-def _make(page: Watched, site: Site, result: Result) -> None:
+def _problems(console: list[str], result: Result, results: list[Result]) -> str:
+    """Return what the page complained of: of this extension's, and what names none of them."""
+    others = [each.name for each in results if each is not result]
+    return "; ".join(each for each in console if not any(f"/{name}/" in each for name in others))[:1000]
+
+
+def _renew(page: Watched) -> None:
+    """Load the page again, with what was switched on off."""
+    page.page.reload()
+    page.wait_ready()
+    page.wait_extensions()
+    page.place = "txt2img"
+    page.open_tab("txt2img")
+
+
+def _make(page: Watched, site: Site, results: list[Result]) -> None:
     """Make pictures in both tabs, with the controls as they are and switched on, and with each script chosen."""
+    alone = len(results) == 1
 
     def run(what: str, act: Callable[[], object] = lambda: None) -> None:
         def attempt() -> str:
@@ -173,7 +193,9 @@ def _make(page: Watched, site: Site, result: Result) -> None:
 
         errors = len(page.console)
         said = _tried(attempt)
-        result.runs[what] = "; ".join(filter(None, [said, *page.console[errors:]]))[:600]
+        for result in results:
+            found = filter(None, [said, _problems(page.console[errors:], result, results)])
+            result.runs[what] = "; ".join(found)[:600]
 
     for tab in ("txt2img", "img2img"):
         if tab == "img2img":
@@ -183,23 +205,23 @@ def _make(page: Watched, site: Site, result: Result) -> None:
             page.page.wait_for_timeout(500)
         page.prepare(**SMALL)
         run(f"{tab} plain")
-        if page.switch_on():
+        if alone and page.switch_on():
             run(f"{tab} on")
             page.page.reload()
             page.wait_ready()
             page.wait_extensions()
             if tab == "img2img":
                 page.img2img()
-        for title in page.scripts():
+        for title in page.scripts() if alone else ():
             run(f"{tab} script {title}", lambda title=title: page.choose_script(title))  # type: ignore[misc]
             _tried(lambda: page.choose_script("None") or "")
     page.place = "txt2img"
     page.open_tab("txt2img")
 
 
-def _routes(site: Site) -> str:
+def _routes(site: Site, name: str) -> str:
     """Ask the extension's own addresses that need no more; return which of them answer wrongly."""
-    own = [route for route in site.routes() if route["own"]]
+    own = [route for route in site.routes() if route["extension"] == name]
     wrong = []
     for route in own:
         if "GET" not in route["methods"] or route["required"] or "{" in route["path"]:

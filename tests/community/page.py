@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from PIL import Image
-from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, expect, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, TimeoutError, expect, sync_playwright
 
 from tests.browser.driver import CHROMIUM_ARGUMENTS, Easel, find_chromium
 
 READY_MS = 60_000
+BEGIN_MS = 60_000
 JOB_MS = 240_000
 QUIET = ("net::ERR_NAME_NOT_RESOLVED", "ERR_INTERNET_DISCONNECTED", "favicon")
 """What is said of addresses elsewhere, which nothing here can reach."""
@@ -60,9 +61,9 @@ class Watched(Easel):
         """Press Generate and wait for the job's end; return "" or what is wrong."""
         before = self.page.evaluate("window.easel.live.job?.id ?? null")
         self.page.locator(f"#{self.place}_generate").click()
-        with contextlib.suppress(AssertionError):
+        with contextlib.suppress(TimeoutError):
             self.page.wait_for_function(
-                "before => window.easel.live.job && window.easel.live.job.id !== before", arg=before, timeout=20_000
+                "before => window.easel.live.job && window.easel.live.job.id !== before", arg=before, timeout=BEGIN_MS
             )
         if self.page.evaluate("window.easel.live.job?.id ?? null") == before:
             return f"no job began: {self.page.locator(f'#{self.place}_message').inner_text()}"

@@ -43,7 +43,6 @@ def complete_tag(page: Watched, _: Site) -> str | None:
 
 
 def use_wildcard(page: Watched, site: Site) -> str | None:
-    page.page.evaluate("document.querySelectorAll('.easel-foreign-script .label-wrap:not(.open)').forEach(e => e.click())")
     page.prompt("a __easel_colour__ {apple|apple}")
     said = page.run_job()
     text = _infotext(page)
@@ -85,7 +84,7 @@ def browse_images(page: Watched, site: Site) -> str | None:
     if answer.status_code != httpx.codes.OK:
         return f"its page answers {answer.status_code}"
     page.open_tab("infinite-image-browsing")
-    frame = page.page.frame_locator("#infinite_image_browsing_container_wrapper iframe, iframe[src*=infinite_image]").first
+    frame = page.page.frame_locator("iframe[src*=infinite_image]").first
     expect(frame.locator("#app, body").first).to_be_attached(timeout=PATIENCE_MS)
     return None
 
@@ -113,7 +112,7 @@ def see_tab(tab: str, page: Watched, _: Site) -> str | None:
 
 
 def keep_ratio(page: Watched, _: Site) -> str | None:
-    picker = page.page.locator("#tab_txt2img select.ar-select, #tab_txt2img .ar-option-picker select, #tab_txt2img select")
+    picker = page.page.locator("#tab_txt2img select")
     if not picker.count():
         return "there is no picker of ratios"
     options = picker.first.locator("option").all_inner_texts()
@@ -132,6 +131,7 @@ def keep_ratio(page: Watched, _: Site) -> str | None:
 def tile_run(page: Watched, site: Site) -> str | None:
     page.img2img()
     page.choose_script("Ultimate SD upscale")
+    page.page.wait_for_timeout(1500)
     box = page.page.locator("#img2img_script_container input[type=number]:visible")
     return page.run_job() if box.count() else "the script shows no controls"
 

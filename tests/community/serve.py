@@ -51,10 +51,10 @@ def _described(route: Any) -> dict[str, Any]:
         for each in getattr(dependant, kind, ()) if each.field_info.is_required()
     ]  # fmt: skip
     source = inspect.getsourcefile(endpoint) or "" if callable(endpoint) else ""
-    own = EXTENSIONS in Path(source).parts
+    parts = Path(source).parts
     return {
-        "path": getattr(route, "path", ""), "methods": sorted(getattr(route, "methods", None) or ()), "own": own,
-        "required": required,
+        "path": getattr(route, "path", ""), "methods": sorted(getattr(route, "methods", None) or ()),
+        "extension": parts[parts.index(EXTENSIONS) + 1] if EXTENSIONS in parts else "", "required": required,
     }  # fmt: skip
 
 

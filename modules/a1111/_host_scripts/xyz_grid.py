@@ -290,7 +290,8 @@ def _setting(names: Sequence[str]) -> Apply:
     return apply
 
 
-axis_options = [_own(axis) for axis in all_axes()]
+AXIS_OPTIONS = [_own(axis) for axis in all_axes()]
+axis_options = AXIS_OPTIONS
 OWN_OPTIONS = tuple(axis_options)
 """Those that are not asked when the plot is made."""
 

@@ -77,6 +77,7 @@ function a1111Watch() {
   const finish = () => {
     if (loaded) return;
     loaded = true;
+    Object.assign(opts, a1111Facts.opts);
     a1111Tooltips();
     a1111Settings();
     executeCallbacks(uiLoadedCallbacks);

@@ -5,8 +5,8 @@
 /* exported opts, localization, gradioApp, get_uiCurrentTab, get_uiCurrentTabContent, updateInput, onEdit, randomId */
 
 var a1111Facts = JSON.parse(document.getElementById("a1111-facts")?.textContent ?? "{}");
-/** The settings by their keys; filled before any extension's script runs. @type {Record<string, any>} */
-var opts = a1111Facts.opts ?? {};
+/** The settings by their keys; as in A1111 there are none before the page is whole, by which scripts tell. @type {Record<string, any>} */
+var opts = {};
 /** Translations by English text. @type {Record<string, string>} */
 var localization = window.localization ?? {};
 
