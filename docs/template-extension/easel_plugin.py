@@ -14,7 +14,7 @@ from modules.hooks.plugins import PluginDescription
 from modules.hooks.registry import RunStart
 from modules.hooks.spec import Picture, RunListener
 
-# A parameter is declared once. The form, the API's field, the key in infotexts, pasting and an axis of X/Y/Z plot follow.
+# A parameter is declared once. Form, API, the key in infotexts, pasting and an axis of X/Y/Z plot follow from that.
 ENABLED = Parameter("enabled", "Vignette", "flag", False, "Darken the corners.", infotext="Vignette")
 AMOUNT = Parameter(
     "amount", "Amount", "number", 0.5, "How dark the corners get: 0 leaves them as they are, 1 makes them black.",
@@ -23,7 +23,7 @@ AMOUNT = Parameter(
 
 
 class Vignette:
-    """The plugin. `place="section"` makes it an accordion of the form, which the parameter `switch` turns on and off."""
+    """The plugin. `place="section"` makes it an accordion of the form, which the flag `switch` turns on and off."""
 
     description = PluginDescription("vignette", "Vignette", (ENABLED, AMOUNT), place="section", switch="enabled")
 

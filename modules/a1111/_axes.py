@@ -16,6 +16,8 @@ from typing import Any
 
 from modules.a1111._host import HOST
 from modules.a1111._loader import LOADED, OWN_SCRIPTS
+from modules.a1111._making import is_gone
+from modules.a1111._processing import StableDiffusionProcessingImg2Img as Img2Img
 from modules.a1111._runs import ARGUMENTS, PLUGIN
 from modules.a1111._view import Pictures, processing_of
 from modules.a1111.shared_options import options
@@ -57,15 +59,21 @@ def disconnect_plot() -> None:
 
 
 def axes_of(tab: str) -> tuple[Axis, ...]:
-    """Return the axes of extensions that a tab offers; the first of several with the same label."""
-    found = [each for each in _added() if getattr(each, "is_img2img", tab == "img2img") == (tab == "img2img")]
-    kept = HOST.state(f"axes {tab}", lambda: [[], ()])
+    """Return the axes of extensions that a tab offers.
+
+    Of several with the same label it is the one of the extension that was first, and of its own the last, which belongs
+    to the script that is at work now.
+    """
+    found = [each for each in _added() if _is_for(each, tab)]
+    kept = HOST.state(f"axes {tab}", lambda: [[], (), {}])
     if kept[0] != found:
         by_label: dict[str, Any] = {}
         for option in found:
             first = by_label.setdefault(str(option.label), option)
+            if option.extension == first.extension:
+                by_label[str(option.label)] = option
             _note(option, first)
-        kept[:] = found, tuple(map(_axis, by_label.values()))
+        kept[:] = found, tuple(map(_axis, by_label.values())), by_label
     return kept[1]
 
 
@@ -74,7 +82,18 @@ def _added() -> list[Any]:
     if module is None:
         return []
     own = {id(option) for option in module.OWN_OPTIONS}
-    return [option for option in module.axis_options if id(option) not in own]
+    return [each for each in module.axis_options if id(each) not in own and not is_gone(each.making)]
+
+
+def _is_for(option: Any, tab: str) -> bool:
+    """Say whether an axis is offered on a tab: as its class says, and if a tab's script has added it, there."""
+    of_class = getattr(option, "is_img2img", tab == "img2img") == (tab == "img2img")
+    return of_class and (option.making is None or option.making[0] == tab)
+
+
+def _chosen(label: str, tab: str) -> Any:
+    axes_of(tab)
+    return HOST.state(f"axes {tab}", lambda: [[], (), {}])[2].get(label)
 
 
 def _note(option: Any, first: Any) -> None:
@@ -183,7 +202,8 @@ def applied(p: Any, text: str) -> Iterator[None]:
 
 
 def _apply(p: Any, label: str, text: str, place: int) -> None:
-    option = next((each for each in _added() if str(each.label) == label), None)
+    tab = "img2img" if isinstance(p, Img2Img) else "txt2img"
+    option = _chosen(label, tab)
     if option is None:
         raise PluginFailed(f"{TITLE}: there is no axis {label} here any more.")
     try:

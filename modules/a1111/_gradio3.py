@@ -192,6 +192,9 @@ class Gradio3:
 
         def get_config(self: Any, cls: type | None = None) -> dict[str, Any]:
             config: dict[str, Any] = configure(self, cls or base_of(type(self)))
+            if isinstance(self, gr.Tabs):
+                # Gradio's own page breaks at one that has no tab in it, and sets this of all others.
+                config.setdefault("initial_tabs", [])
             tooltip = getattr(self, "webui_tooltip", None)
             return config | {"webui_tooltip": tooltip} if tooltip else config
 

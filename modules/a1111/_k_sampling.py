@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -127,27 +128,40 @@ def _solver(label: str, name: str) -> Callable[..., Tensor]:
     return sample
 
 
-sample_euler = _solver("Euler", "sample_euler")
-sample_euler_ancestral = _solver("Euler a", "sample_euler_ancestral")
-sample_heun = _solver("Heun", "sample_heun")
-sample_dpm_2 = _solver("DPM2", "sample_dpm_2")
-sample_dpm_2_ancestral = _solver("DPM2 a", "sample_dpm_2_ancestral")
-sample_lms = _solver("LMS", "sample_lms")
-sample_dpm_fast = _solver("DPM fast", "sample_dpm_fast")
-sample_dpm_adaptive = _solver("DPM adaptive", "sample_dpm_adaptive")
-sample_dpmpp_2s_ancestral = _solver("DPM++ 2S a", "sample_dpmpp_2s_ancestral")
-sample_dpmpp_sde = _solver("DPM++ SDE", "sample_dpmpp_sde")
-sample_dpmpp_2m = _solver("DPM++ 2M", "sample_dpmpp_2m")
-sample_dpmpp_2m_sde = _solver("DPM++ 2M SDE", "sample_dpmpp_2m_sde")
-sample_dpmpp_2m_sde_heun = _solver("DPM++ 2M SDE Heun", "sample_dpmpp_2m_sde_heun")
-sample_dpmpp_3m_sde = _solver("DPM++ 3M SDE", "sample_dpmpp_3m_sde")
-restart_sampler = _solver("Restart", "restart_sampler")
-sample_lcm = _solver("LCM", "sample_lcm")
-sample_heunpp2 = _solver("HeunPP2", "sample_heunpp2")
-sample_ipndm = _solver("IPNDM", "sample_ipndm")
-sample_ipndm_v = _solver("IPNDM_V", "sample_ipndm_v")
-sample_deis = _solver("DEIS", "sample_deis")
-ddim = _solver("DDIM", "ddim")
-ddim_cfgpp = _solver("DDIM CFG++", "ddim_cfgpp")
-plms = _solver("PLMS", "plms")
-unipc = _solver("UniPC", "unipc")
+LABELS: Mapping[str, str] = MappingProxyType({
+    "sample_euler": "Euler",
+    "sample_euler_ancestral": "Euler a",
+    "sample_heun": "Heun",
+    "sample_dpm_2": "DPM2",
+    "sample_dpm_2_ancestral": "DPM2 a",
+    "sample_lms": "LMS",
+    "sample_dpm_fast": "DPM fast",
+    "sample_dpm_adaptive": "DPM adaptive",
+    "sample_dpmpp_2s_ancestral": "DPM++ 2S a",
+    "sample_dpmpp_sde": "DPM++ SDE",
+    "sample_dpmpp_2m": "DPM++ 2M",
+    "sample_dpmpp_2m_sde": "DPM++ 2M SDE",
+    "sample_dpmpp_2m_sde_heun": "DPM++ 2M SDE Heun",
+    "sample_dpmpp_3m_sde": "DPM++ 3M SDE",
+    "restart_sampler": "Restart",
+    "sample_lcm": "LCM",
+    "sample_heunpp2": "HeunPP2",
+    "sample_ipndm": "IPNDM",
+    "sample_ipndm_v": "IPNDM_V",
+    "sample_deis": "DEIS",
+    "ddim": "DDIM",
+    "ddim_cfgpp": "DDIM CFG++",
+    "plms": "PLMS",
+    "unipc": "UniPC",
+})
+"""Easel's samplers by the names of functions of A1111's and k-diffusion's."""
+SOLVERS: Mapping[str, Callable[..., Tensor]] = MappingProxyType({
+    name: _solver(label, name) for name, label in LABELS.items()
+})
+
+
+def __getattr__(name: str) -> Any:
+    """Return a sampler's function; one that an extension has put into the module goes before."""
+    if name in SOLVERS:
+        return SOLVERS[name]
+    raise AttributeError(f"module k_diffusion.sampling has no attribute {name!r}")

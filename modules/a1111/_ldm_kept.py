@@ -11,13 +11,14 @@ from torch import nn
 _HOOKS = ("_forward_hooks", "_forward_pre_hooks")
 _HOOK_DETAILS = ("_forward_hooks_with_kwargs", "_forward_hooks_always_called", "_forward_pre_hooks_with_kwargs")
 _FORWARD, _ACCELERATED = "forward", "_hf_hook"
-_OF_THE_ENGINE = frozenset({"_hf_hook", "_old_forward", "_is_hf_initialized"})
-"""Attributes that come and go while weights are streamed in."""
+"""Where modules have what takes their method's place, and where accelerate keeps how it streams weights in."""
 _OURS = frozenset({"modules", "torch", "accelerate", "diffusers", "transformers"})
 
 
 def is_foreign(value: Any) -> bool:
-    """Say whether a function is neither Easel's nor that of a library which the engine uses."""
+    """Say whether a value is a function that is neither Easel's nor that of a library which the engine uses."""
+    if not callable(value):
+        return False
     while isinstance(value, partial):
         value = value.func
     name = getattr(value, "__module__", None) or type(value).__module__
@@ -27,7 +28,8 @@ def is_foreign(value: Any) -> bool:
 class KeptModules:
     """What some modules are: `own` ones belong to nobody but extensions, `shared` ones to the engine too.
 
-    Of shared ones only replaced forwards, hooks and new attributes are undone, since the engine changes the others.
+    Of shared ones only functions of extensions are undone, replaced forwards and hooks, since the engine and its
+    libraries change the others.
     """
 
     def __init__(self, own: Iterable[nn.Module], shared: Iterable[nn.Module]) -> None:
@@ -60,14 +62,12 @@ def _attributes(module: nn.Module) -> dict[str, Any]:
 
 def _restore_shared(module: nn.Module, before: Mapping[str, Any]) -> None:
     now = vars(module)
-    for name in [name for name in now if name not in before and name not in _OF_THE_ENGINE and name != _FORWARD]:
-        del now[name]
-    accelerated = _ACCELERATED in now
-    if not accelerated or is_foreign(now[_FORWARD]):
-        if _FORWARD in before and accelerated == (_ACCELERATED in before):
-            now[_FORWARD] = before[_FORWARD]
+    replaced = [name for name in now if (name == _FORWARD or name not in before) and is_foreign(now[name])]
+    for name in replaced:
+        if name in before and (_ACCELERATED in now) == (_ACCELERATED in before):
+            now[name] = before[name]
         else:
-            now.pop(_FORWARD, None)
+            del now[name]
     for table in _HOOKS:
         for key in [key for key, hook in now[table].items() if key not in before[table] and is_foreign(hook)]:
             del now[table][key]

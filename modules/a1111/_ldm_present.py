@@ -51,10 +51,25 @@ def present_model() -> LoadedModel:
     return _of_run(shelf, run, state)
 
 
+def present_info() -> sd_models.CheckpointInfo:
+    """Return the checkpoint at work, else that of the run, else the chosen one; nothing is loaded for it."""
+    run: Run | None = HOST.runs.current()
+    if run is None:
+        return sd_models.select_checkpoint()
+    at_work = present().at_work
+    if run.inside and at_work is not None:
+        return sd_models.CheckpointInfo(at_work.bundle.entry)
+    return sd_models.CheckpointInfo(HOST.connected.files.checkpoints.find(_wanted(run)))
+
+
+def _wanted(run: Run) -> str:
+    p = run.p or run.owner
+    return str((getattr(p, "override_settings", None) or {}).get(CHECKPOINT_OPTION) or run.generation.request.checkpoint)
+
+
 def _of_run(shelf: ModelShelf, run: Run, state: Present) -> LoadedModel:
     """Return the model that a run will use, with its VAE, loading it if need be."""
-    request, p = run.generation.request, run.p or run.owner
-    wanted = (getattr(p, "override_settings", None) or {}).get(CHECKPOINT_OPTION) or request.checkpoint
+    request, wanted = run.generation.request, _wanted(run)
     if wanted not in state.prepared:
         files = shelf.files
         entry = files.checkpoints.find(wanted)

@@ -13,6 +13,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from modules.a1111._ldm_layers import bare
@@ -120,7 +121,7 @@ class NetworkModule:
             _put(self, name, tensor, layer)
         self._given = tuple(_tensors(change.core))
         given = [_get(self, name) for name in self._given]
-        self._state: Any = (change.scale, *((tensor, tensor._version) for tensor in given))  # noqa: SLF001
+        self._state: Any = (change.scale, *((tensor, _writings(tensor)) for tensor in given))
         self._now = change
 
     def multiplier(self) -> float:
@@ -142,7 +143,7 @@ class NetworkModule:
         """Return what it does now: the file's own object as long as nobody has changed anything."""
         now = {name: _get(self, name) for name in self._given}
         scale = self.calc_scale()
-        state = (scale, *((tensor, tensor._version) for tensor in now.values()))  # noqa: SLF001
+        state = (scale, *((tensor, _writings(tensor)) for tensor in now.values()))
         if not _alike(state, self._state):
             self._state = state
             self._now = replace(self._change, core=_with(self._change.core, now), scale=scale)
@@ -234,7 +235,9 @@ def _with(core: Core, tensors: Mapping[str, Tensor]) -> Core:
 
 
 def _put(module: NetworkModule, name: str, tensor: Tensor, layer: nn.Module) -> None:
-    own = nn.Parameter(tensor.detach().clone(), requires_grad=False)
+    # What is made in inference mode does not count how often it is written to.
+    with torch.inference_mode(False):
+        own = nn.Parameter(tensor.detach().clone(), requires_grad=False)
     part, _, weight = name.partition(".")
     if not weight:
         setattr(module, name, own)
@@ -249,6 +252,11 @@ def _put(module: NetworkModule, name: str, tensor: Tensor, layer: nn.Module) -> 
             made.stride, made.padding = layer.stride, layer.padding
         made.kernel_size, made._reversed_padding_repeated_twice = tuple(tensor.shape[2:]), [0, 0, 0, 0]  # noqa: SLF001
     setattr(module, part, made)
+
+
+def _writings(tensor: Tensor) -> int:
+    """Return how often a tensor was written to, as far as it knows."""
+    return 0 if tensor.is_inference() else tensor._version  # noqa: SLF001
 
 
 def _alike(one: Any, other: Any) -> bool:

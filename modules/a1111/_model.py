@@ -6,6 +6,7 @@ from typing import Any
 
 from modules.a1111 import devices, sd_models
 from modules.a1111._ldm_model import DiffusionEngine, LatentDiffusion
+from modules.a1111._ldm_present import present_info
 from modules.a1111._ldm_runs import present_view
 from modules.a1111._placeholders import NotInEasel, calling_extension
 from modules.core.errors import EaselError
@@ -29,8 +30,8 @@ class ModelFacade:
 
     @property
     def sd_checkpoint_info(self) -> sd_models.CheckpointInfo:
-        """The chosen checkpoint."""
-        return sd_models.select_checkpoint()
+        """The checkpoint that counts now."""
+        return present_info()
 
     @property
     def sd_model_checkpoint(self) -> str:

@@ -72,8 +72,10 @@ class _Completing:
                 except AttributeError:
                     pass
             if name not in known_names().get(self._name, ()):
-                if _is_module(f"{self._name}.{name}"):
-                    return importlib.import_module(f"{PREFIX}{self._name}.{name}")
+                # A1111's modules import one another, so that each is found in many others too.
+                for module_name in (f"{self._name}.{name}", name):
+                    if _is_module(module_name):
+                        return importlib.import_module(f"{PREFIX}{module_name}")
                 raise AttributeError(f"module 'modules.{self._name}' has no attribute {name!r}")
             return placeholder(f"modules.{self._name}", name)
 

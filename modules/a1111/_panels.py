@@ -13,7 +13,7 @@ from urllib.parse import quote
 import gradio as gr
 from gradio.components import Component
 
-from modules.a1111 import paths_internal, script_callbacks, scripts, shared
+from modules.a1111 import launch_utils, paths_internal, script_callbacks, scripts, shared
 from modules.a1111._gradio3 import shim
 from modules.a1111._host import HOST, extension_of
 from modules.a1111._lists import offer_restorers
@@ -157,7 +157,11 @@ class AdapterPanels:
             sheet = extension.path / "style.css"
             if sheet.is_file():
                 styles.append(_address(extension.name, extension.path, sheet))
-        return PageFiles(tuple(found), tuple(styles), tuple(shim().css), {"opts": json.loads(shared.opts.dumpjson())})
+        return PageFiles(tuple(found), tuple(styles), tuple(shim().css), self._facts())
+
+    def _facts(self) -> Mapping[str, object]:
+        """Return what the page's scripts are told."""
+        return {"opts": json.loads(shared.opts.dumpjson()), "version": launch_utils.A1111_VERSION}
 
     def folders(self) -> Mapping[str, Path]:
         """Return the extensions' folders, and the one into which they write for their scripts."""

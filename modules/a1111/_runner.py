@@ -9,10 +9,12 @@ from typing import Any
 import gradio as gr
 
 from modules.a1111._host import HOST, arranged, extension_of
+from modules.a1111._making import making
 from modules.a1111._script_base import AlwaysVisible, OnComponent, Script
 from modules.core.errors import EaselError, PluginFailed
 
 logger = logging.getLogger(__name__)
+TABS = ("txt2img", "img2img")
 
 
 class ScriptRunner:
@@ -40,9 +42,10 @@ class ScriptRunner:
         """Make a script of every loaded class that is for this tab."""
         self.scripts, self.alwayson_scripts, self.selectable_scripts = [], [], []
         self.is_img2img, self.has_controls, self.inputs = is_img2img, False, [None]
-        for data in self._data():
-            with HOST.guarding(extension_of(data.path), "import", f"{data.script_class.__name__}.show"):
-                self._add(data, is_img2img)
+        with making(TABS[is_img2img], anew=True):
+            for data in self._data():
+                with HOST.guarding(extension_of(data.path), "import", f"{data.script_class.__name__}.show"):
+                    self._add(data, is_img2img)
         self._by_component()
 
     def _add(self, data: Any, is_img2img: bool) -> None:
@@ -74,7 +77,8 @@ class ScriptRunner:
         """Have a script make its controls; one that fails has none."""
         script.args_from = script.args_to = len(self.inputs)
         script.controls = ()
-        with HOST.guarding(extension_of(str(script.filename)), "page", f"{type(script).__name__}.ui"):
+        where = f"{type(script).__name__}.ui"
+        with making(TABS[script.is_img2img]), HOST.guarding(extension_of(str(script.filename)), "page", where):
             self._create(script)
 
     def _create(self, script: Script) -> None:

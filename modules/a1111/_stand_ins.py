@@ -1,8 +1,8 @@
 """Components of A1111's page that Easel's page has in another form: extensions may look for them by their ids.
 
-They are told of each, and may name it among an event's inputs, where it holds nothing: what a user sees in its place is
-made by scripts of the page. None of these is in the document, where the ids belong to those parts; what an extension puts
-beside one of them is.
+They are told of each, and may name it among an event's inputs, where it holds nothing: what a user sees in its place
+is made by scripts of the page. None of these is in the document, where the ids belong to those parts; what an extension
+puts beside one of them is.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def build_stand_ins(tab: str) -> None:
     with gr.Column(elem_classes=["easel-stand-ins"], min_width=0):
         if tab == IMG2IMG:
             _make_all(LAYOUTS, tab, _layout)
-            _make_all(PICTURES, tab, lambda element: gr.Image(elem_id=element, type="pil", image_mode="RGBA", visible=False))
+            _make_all(PICTURES, tab, _picture)
             _make_all(FOLDERS, tab, lambda element: gr.Textbox(elem_id=element, visible=False))
         _make_all(BUTTONS, tab, lambda element: gr.Button(elem_id=element, visible=False))
         _make_all(TEXTS, tab, lambda element: gr.Textbox(elem_id=element, visible=False))
@@ -54,3 +54,7 @@ def _layout(element: str) -> Any:
     with gr.Column(elem_id=element, visible=False) as made:
         pass
     return made
+
+
+def _picture(element: str) -> Any:
+    return gr.Image(elem_id=element, type="pil", image_mode="RGBA", visible=False)

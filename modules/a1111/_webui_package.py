@@ -25,7 +25,7 @@ def offer() -> None:
 
 
 def offer_modules() -> None:
-    """Let `import modules` be enough for `modules.shared_items`: A1111 has imported them all when it loads extensions."""
+    """Let `import modules` be enough for `modules.shared_items`: A1111 has imported all of them by then."""
 
     def answer(name: str) -> Any:
         full = f"{modules.__name__}.{name}"

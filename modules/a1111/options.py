@@ -14,6 +14,8 @@ from modules.core.errors import EaselError
 from modules.settings.schema import OPTIONS, Kind, Option
 
 logger = logging.getLogger(__name__)
+LONGEST_TEXT = 1_000_000
+"""Characters of an option's text: some hold whole configurations as JSON."""
 _OWN = frozenset({"_view", "_changed", "data_labels", "restricted_opts", "typemap"})
 
 
@@ -129,6 +131,7 @@ def described(key: str, info: OptionInfo) -> Option | None:
         maximum=arguments.get("maximum") if numeric else None,
         step=arguments.get("step") or (1 if kind == "integer" else 0.01),
         restart=info.needs_a_restart,
+        longest=LONGEST_TEXT,
     )
 
 

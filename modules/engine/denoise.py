@@ -263,7 +263,7 @@ class GuidedDenoiser:
     def _called(self, call: NetworkCall) -> Tensor:
         """Return x0 for each row of a call, from one call of the U-Net."""
         bundle, rows = self.model.bundle, call.latents.shape[0]
-        told = {"encoder_hidden_states": call.vectors.context}
+        told: dict[str, Any] = {"encoder_hidden_states": call.vectors.context}
         if call.vectors.pooled is not None:
             sizes = self._last_joined["added_cond_kwargs"]["time_ids"]
             repeated = sizes if sizes.shape[0] == rows else sizes.repeat(-(-rows // sizes.shape[0]), 1)[:rows]

@@ -34,7 +34,8 @@ class Option:
     have none.
     `form` "folder" holds a text to a folder inside another one: relative, without ".."; with "folder or none" it may be
     empty. `list_name` names the list that
-    a text is to be taken from, where that changes while the server runs (see `core.request.ChoiceLists`).
+    a text is to be taken from, where that changes while the server runs (see `core.request.ChoiceLists`). `longest`: so
+    many characters a text may have.
     """
 
     key: str
@@ -50,6 +51,7 @@ class Option:
     restart: bool = False
     form: Form = "any"
     list_name: str | None = None
+    longest: int = LONGEST_TEXT
 
     def parse(self, value: object) -> OptionValue:
         """Return `value` as this option's own type, or raise `OptionError`."""
@@ -60,7 +62,7 @@ class Option:
             if isinstance(value, str) and value in self.choices:
                 return value
         elif self.kind == "text":
-            if isinstance(value, str) and len(value) <= LONGEST_TEXT and self._fits_form(value):
+            if isinstance(value, str) and len(value) <= self.longest and self._fits_form(value):
                 return value
         elif self.kind == "names":
             if isinstance(value, (list, tuple)) and len(value) <= MOST_NAMES and all(map(_is_name, value)):
@@ -85,7 +87,7 @@ class Option:
             return f"a list of at most {MOST_NAMES} names"
         if self.kind == "text":
             folder = ", the name of a folder inside outputs" if self.form != "any" else ""
-            return f"a text of at most {LONGEST_TEXT} characters{folder}"
+            return f"a text of at most {self.longest} characters{folder}"
         whole = "a whole number" if self.kind == "integer" else "a number"
         low, high = self._limits()
         return f"{whole} from {low:g} to {high:g}"

@@ -8,6 +8,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from modules.core.request import GenerationRequest
 from modules.core.version import VERSION_TEXT
 from modules.imaging.parsing import parse_infotext
 from modules.jobs.model import Job, JobImage
@@ -40,11 +41,12 @@ def describe_job(job: Job, styles: Sequence[str], batch_size: int) -> dict[str, 
     prompt, negative = (_as_used(text, request.comments) for text in (request.prompt, request.negative_prompt))
     places = [(job.parts[0], 0) if image.standing.added else job.part_of(image.index) for image in shown]
     asked = [(part.request, index) for part, index in places]
+    told = [_prompts(image, each) for image, (each, _) in zip(shown, asked, strict=True)]
     return {
         "prompt": prompt,
-        "all_prompts": [_as_used(each.prompt, each.comments) for each, _ in asked],
+        "all_prompts": [positive for positive, _ in told],
         "negative_prompt": negative,
-        "all_negative_prompts": [_as_used(each.negative_prompt, each.comments) for each, _ in asked],
+        "all_negative_prompts": [negative for _, negative in told],
         "seed": request.seed,
         "all_seeds": [image.seed for image in shown],
         "subseed": request.subseed,
@@ -74,6 +76,14 @@ def describe_job(job: Job, styles: Sequence[str], batch_size: int) -> dict[str, 
         "is_using_inpainting_conditioning": request.inpaints(),
         "version": VERSION_TEXT,
     }
+
+
+def _prompts(image: JobImage, request: GenerationRequest) -> tuple[str, str]:
+    """Return a picture's prompts as its infotext has them, which plugins may have changed, else the request's."""
+    infotext = parse_infotext(image.infotext)
+    if infotext.pairs:
+        return infotext.prompt, infotext.negative_prompt
+    return _as_used(request.prompt, request.comments), _as_used(request.negative_prompt, request.comments)
 
 
 def _infotexts(images: Sequence[JobImage]) -> list[str]:

@@ -93,7 +93,8 @@ def _add_options(router: APIRouter, services: WebServices, chooser: CheckpointCh
         """Change options, all of them or none."""
         body = await read_object(request)
         locked = services.panels.locked_options() & body.keys()
-        read = read_options({key: body[key] for key in body.keys() - locked}, services.settings.options())
+        given = {key: value for key, value in body.items() if key not in locked}
+        read = read_options(given, services.settings.options())
         if any(read.values[key] != services.settings.get(key) for key in ADMIN_OPTIONS & read.values.keys()):
             require_admin(request, services.config)
         await run_in_threadpool(_change_options, read, services, chooser)

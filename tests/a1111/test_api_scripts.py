@@ -52,6 +52,7 @@ def test_an_always_on_script_gets_its_arguments_by_position(real: TestClient) ->
     plain = make(real, prompt="a red apple, in snow 0")
     made = make(real, prompt="a red apple", alwayson_scripts={"sample ALWAYS on": {"args": [True, "in snow"]}})
     assert made["info"]["extra_generation_params"]["Sample suffix"] == "in snow"
+    assert made["info"]["all_prompts"] == ["a red apple, in snow 0"]
     assert np.abs(255 - pixels(made["pictures"][0]) - pixels(plain["pictures"][0])).max() <= 1
 
 

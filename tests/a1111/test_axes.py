@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from modules.a1111 import script_callbacks
+from modules.a1111._loader import LOADED
 from modules.builtin.xyz_axes import all_axes
 from modules.builtin.xyz_plot import XyzPlot
 from modules.core.errors import InvalidRequest
@@ -84,10 +85,10 @@ def test_each_tab_offers_the_axes_that_are_for_it(start: Start) -> None:
     for name in ("xyz_plot", "xyz_plot_img2img"):
         plot = easel.hooks.plugin(name)
         assert plot is not None
-        offered[name] = [x for x in plot.description.parameters[0].choices or () if x.startswith("[Sample]")]
-    both = ["[Sample] Option", "[Sample] Steps", "[Sample] Broken"]
-    assert offered["xyz_plot"] == ["[Sample] Amount", "[Sample] Mode", "[Sample] Pairs", *both]
-    assert offered["xyz_plot_img2img"] == ["[Sample] Amount", "[Sample] Mode", "[Sample] Picture", *both]
+        offered[name] = [x for x in plot.description.parameters[0].choices or () if x.startswith("[")]
+    first, both = "[Own sample] Cached", ["[Sample] Option", "[Sample] Steps", "[Sample] Broken"]
+    assert offered["xyz_plot"] == [first, "[Sample] Amount", "[Sample] Mode", "[Sample] Pairs", *both]
+    assert offered["xyz_plot_img2img"] == [first, "[Sample] Amount", "[Sample] Mode", "[Sample] Picture", *both]
     assert "xyz_grid.axis_options" in easel.reports.of("sample-axes").hooks
 
 
@@ -126,6 +127,18 @@ def test_the_legend_has_what_the_extension_makes_of_a_value(start: Start) -> Non
         "[Sample] Amount: 0.1", "[Sample] Amount: 0.2", "[Sample] Amount: 0.3",
     ]  # fmt: skip
     assert [pairs.show(value) for value in pairs.read("a=b;c=d")] == ["a+b", "c+d"]
+
+
+def test_an_axis_that_a_script_adds_for_itself_acts_on_the_script_that_is_at_work(start: Start) -> None:
+    easel = begun(start)
+    for is_img2img, runner in ((False, LOADED.txt2img), (True, LOADED.img2img)):
+        runner.initialize_scripts(is_img2img)
+    for plot in ("xyz_plot", "xyz_plot_img2img"):
+        labels = easel.hooks.plugin(plot).description.parameters[0].choices
+        assert labels.count("[Own sample] Cached") == 1
+    job = plotted(easel, x_type="[Own sample] Cached", x_values="3, 4")
+    assert job.state is JobState.FINISHED, job.error
+    assert [values for values, _, _ in easel.module("sample_axes").SEEN] == [{"cached": 3}, {"cached": 4}]
 
 
 def test_what_an_axis_sets_on_opts_ends_with_its_cell(start: Start) -> None:

@@ -219,6 +219,11 @@ def test_s21_a_gallery_gives_pairs_that_are_also_dictionaries(sample: Sample, tm
     assert (entry["is_file"], entry.get("data"), entry[1]) == (True, "/file=a.png", "red")
 
 
+def test_s18_tabs_without_any_tab_do_not_break_the_page(sample: Sample) -> None:
+    names = sample.run("with gr.Tabs() as box:\n    with gr.Row():\n        gr.Textbox()")
+    assert names["box"].get_config()["initial_tabs"] == []
+
+
 def test_s7_style_returns_the_component_and_sets_what_there_still_is(sample: Sample) -> None:
     names = sample.run("box = gr.Gallery(label='a').style(grid=4, height='auto', margin=True)")
     assert (names["box"].columns, names["box"].height) == (4, "auto")

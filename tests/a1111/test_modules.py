@@ -226,8 +226,8 @@ def test_the_lists_of_models_and_samplers_are_easels(easel: Easel) -> None:
     assert sd_samplers.get_sampler_and_scheduler("DPM++ 2M Karras", None) == ("DPM++ 2M", "Automatic")
     assert sd_schedulers.schedulers_map["karras"].label == "Karras"
     assert [each.name for each in shared.sd_upscalers] == ["None", "Lanczos", "Nearest"]
-    with pytest.raises(NotInEasel):
-        sd_samplers.create_sampler("Euler", None)
+    made = sd_samplers.create_sampler("Euler a", shared.sd_model)
+    assert (made.config.name, made.func.__name__) == ("Euler a", "sample_euler_ancestral")
 
 
 def test_pictures_are_saved_numbered_with_their_infotext(easel: Easel, tmp_path: Path) -> None:

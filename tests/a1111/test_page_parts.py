@@ -14,6 +14,7 @@ from modules.a1111._page_parts import FORM_MARK, ORDERS, parts, stand_in_id
 from modules.a1111._shim_blocks import Functions, dependencies
 from modules.a1111._working import working_for
 from modules.a1111.infotext_utils import PASTE_FIELDS
+from modules.a1111.options import OptionInfo, described
 from modules.a1111.txt2img import txt2img_create_processing
 from modules.a1111.ui_extra_networks import extra_pages
 from modules.core.errors import InvalidRequest
@@ -108,3 +109,9 @@ def test_the_librarys_models_are_listed_as_extra_networks(site: Site) -> None:
     assert {"lora", "textual inversion", "hypernetworks", "checkpoints"} <= set(pages)
     assert list(pages["lora"].list_items()) == []
     assert all({"name", "filename", "prompt", "metadata"} <= set(item) for item in pages["checkpoints"].list_items())
+
+
+def test_options_of_extensions_hold_long_texts() -> None:
+    option = described("sample_colours", OptionInfo("{" + "x" * 5000 + "}", "Colours", section=("sample", "Sample")))
+    assert option is not None
+    assert option.parse("y" * 50_000) == "y" * 50_000

@@ -146,6 +146,16 @@ def test_extra_noise_passes_extensions(start: Start) -> None:
 
 
 
+def test_replaced_reading_of_prompts_acts_and_the_infotext_keeps_what_was_written(start: Start) -> None:
+    easel = start(SAMPLE)
+    wanted = run(easel, prompt="a red apple AND a green pear", batch_size=2)
+    inside(easel).ON.add("prompts")
+    read = run(easel, prompt="a red apple INSTEAD a green pear", batch_size=2)
+    assert inside(easel).SEEN["prompts"][-1] == ["a red apple INSTEAD a green pear"] * 2
+    assert (pixels(read) == pixels(wanted)).all()
+    assert read.images[0].infotext.startswith("a red apple INSTEAD a green pear\n")
+
+
 def test_a_u_net_of_an_extensions_takes_the_place_of_the_checkpoints(start: Start) -> None:
     easel = start(SAMPLE)
     plain = run(easel)

@@ -35,7 +35,8 @@ def with_samples(
     own = {
         name: getattr(told, name) for name in ("arguments", "foreign_flags", "safe_mode", "disable_extensions")
     }
-    config = replace(site_config(folder), use_cpu=True, **own)
+    # Nothing is ever installed for a test: packages would go into the environment that it runs in.
+    config = replace(site_config(folder), use_cpu=True, installs=False, **own)
     HOST.own_state = {}
     try:
         application = build(config)

@@ -195,6 +195,18 @@ def test_a_backup_brings_the_switches_back(page: Page) -> None:
     expect(card(page, "broken").get_by_role("switch")).to_be_checked()
 
 
+def test_plugins_change_places_in_the_order_of_calls(page: Page) -> None:
+    page.locator("#easel_extensions_order summary").click()
+    places = page.locator("#easel_extensions_order [data-plugin]")
+    before = places.evaluate_all("(rows) => rows.map((row) => row.dataset.plugin)")
+    expect(places.first.get_by_role("button", name="earlier")).to_be_disabled()
+    places.first.get_by_role("button", name="later").click()
+    expect(places.first).to_have_attribute("data-plugin", before[1])
+    expect(places.nth(1)).to_have_attribute("data-plugin", before[0])
+    places.nth(1).get_by_role("button", name="earlier").click()
+    expect(places.first).to_have_attribute("data-plugin", before[0])
+
+
 def test_nothing_reaches_beyond_a_phone_s_screen(blank_page: BlankPage, extensions: ExtensionServer) -> None:
     page = opened(blank_page(width=390, height=844), extensions)
     card(page, "broken").locator("summary", has_text="Details").click()

@@ -60,6 +60,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--packages", nargs="*", type=Path, default=[], metavar="DIR", help="folders with packages")
     parser.add_argument("--json", type=Path, metavar="FILE", help="where the results are written")
     parser.add_argument("--together", action="store_true", help="all on one server, switched on by scenarios alone")
+    parser.add_argument("--skip-setup", action="store_true", help="do not run requirements.txt and install.py")
     parser.add_argument("--keep", type=Path, metavar="DIR", help="keep the data folders here")
     flags = parser.parse_args(arguments)
     results = []
@@ -68,7 +69,8 @@ def main(arguments: list[str]) -> int:
     with chromium() as browser:
         for group in [folders] if flags.together else [[folder] for folder in folders]:
             with _folder(flags.keep, group[0].name) as place:
-                results += _check(group, place, packages, browser)
+                site = Site(place, group, packages, STAND_INS)
+                results += _check(site, browser, set_up=not flags.skip_setup)
             print(table(results[-len(group) :]), flush=True)
             if flags.json:
                 flags.json.write_text(json.dumps([asdict(each) for each in results], indent=1), encoding="utf-8")
@@ -87,15 +89,14 @@ def _folder(keep: Path | None, name: str) -> Iterator[Path]:
         yield Path(made)
 
 
-def _check(folders: list[Path], place: Path, packages: list[Path], browser: Browser) -> list[Result]:
-    stand_ins = STAND_INS if any(_needs_stand_ins(folder) for folder in folders) else None
-    site = Site(place, folders, packages, stand_ins)
+def _check(site: Site, browser: Browser, set_up: bool) -> list[Result]:
     site.copy()
-    results = [_described(folder) for folder in folders]
+    results = [_described(folder) for folder in site.extensions]
     begun = time.monotonic()
     for result in results:
         PREPARATIONS.get(result.name, _nothing)(site)
-        result.install = site.set_up(result.name)
+        if set_up:
+            result.install = site.set_up(result.name)
     try:
         with running(site):
             for result in results:
@@ -113,13 +114,6 @@ def _check(folders: list[Path], place: Path, packages: list[Path], browser: Brow
     for result in results:
         result.seconds = round(time.monotonic() - begun, 1)
     return results
-
-
-def _needs_stand_ins(folder: Path) -> bool:
-    """Say whether an extension's code names one of the packages that stand_ins has."""
-    names = tuple(path.name for path in STAND_INS.iterdir())
-    texts = (path.read_text(encoding="utf-8", errors="replace") for path in folder.rglob("*.py"))
-    return any(f"import {name}" in text or f"from {name}" in text for text in texts for name in names)
 
 
 def _described(folder: Path) -> Result:

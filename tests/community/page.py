@@ -16,7 +16,7 @@ from tests.browser.driver import CHROMIUM_ARGUMENTS, Easel, find_chromium
 READY_MS = 60_000
 BEGIN_MS = 60_000
 JOB_MS = 240_000
-QUIET = ("net::ERR_NAME_NOT_RESOLVED", "ERR_INTERNET_DISCONNECTED", "favicon")
+QUIET = ("net::ERR_NAME_NOT_RESOLVED", "ERR_INTERNET_DISCONNECTED", "favicon", "connect-src", "Failed to fetch")
 """What is said of addresses elsewhere, which nothing here can reach."""
 SWITCH_WORDS = ("enable", "active", "on", "use ")
 
@@ -35,10 +35,13 @@ class Watched(Easel):
     def open(self) -> Watched:
         begun = time.monotonic()
         self.page.goto(self.url, timeout=READY_MS)
-        expect(self.page.locator("html[data-live=connected]")).to_have_count(1, timeout=READY_MS)
-        self.page.wait_for_function("window.easel?.form?.restored", timeout=READY_MS)
+        self.wait_ready()
         self.interactive = time.monotonic() - begun
         return self
+
+    def wait_ready(self) -> None:
+        expect(self.page.locator("html[data-live=connected]")).to_have_count(1, timeout=READY_MS)
+        self.page.wait_for_function("window.easel?.form?.restored", timeout=READY_MS)
 
     def wait_extensions(self) -> None:
         self.page.wait_for_selector("html[data-extensions=loaded]", timeout=READY_MS)

@@ -84,8 +84,13 @@ def browse_images(page: Watched, site: Site) -> str | None:
     if answer.status_code != httpx.codes.OK:
         return f"its page answers {answer.status_code}"
     page.open_tab("infinite-image-browsing")
-    frame = page.page.frame_locator("iframe[src*=infinite_image]").first
-    expect(frame.locator("#app, body").first).to_be_attached(timeout=PATIENCE_MS)
+
+    def shown() -> bool:
+        frames = [frame for frame in page.page.frames if frame != page.page.main_frame]
+        page.page.wait_for_timeout(500)
+        return any(frame.evaluate("document.body.querySelectorAll('button, a, input').length > 3") for frame in frames)
+
+    wait_until(shown, 60)
     return None
 
 

@@ -69,7 +69,7 @@ class Site:
         """Run an extension's requirements and install.py as the installer does, without network; "": all is well."""
         folder = self.folder / "extensions" / name
         command = [sys.executable, "-c", SET_UP, str(ROOT), str(self.folder / "state"), str(folder)]
-        environment = self._environment() | {"PIP_NO_INDEX": "1", "PYTHONPATH": self._python_path(str(ROOT))}
+        environment = self._environment() | {"PYTHONPATH": self._python_path(str(ROOT))}
         done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, cwd=ROOT)
         return "" if done.returncode == 0 else done.stderr.strip().splitlines()[-1]
 
@@ -126,7 +126,9 @@ class Site:
         self.post("/easel/extensions/switch", {"on": {name: on}})
 
     def _environment(self) -> dict[str, str]:
-        offline = {"HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "2")}
+        # Whatever an extension does, nothing comes into the environment that Easel runs in.
+        no_pip = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": "", "PIP_CONFIG_FILE": os.devnull}
+        offline = {**no_pip, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "2")}
         return os.environ | offline | {"PYTHONDONTWRITEBYTECODE": "1"}
 
     def _python_path(self, *first: str) -> str:

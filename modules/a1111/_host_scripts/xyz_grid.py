@@ -17,6 +17,7 @@ from pathlib import PurePath
 from typing import Any
 
 from modules import images, scripts, sd_models, sd_samplers, sd_vae, shared
+from modules.a1111._making import present_making
 from modules.a1111._placeholders import calling_extension
 from modules.a1111._view import NAMED_SECOND_PASS, OPTIONAL
 from modules.builtin.xyz_axes import IMG2IMG, TXT2IMG, Axis, all_axes
@@ -225,6 +226,7 @@ class AxisOption:
         self.prepare = prepare
         self.choices = choices
         self.extension = calling_extension()
+        self.making = present_making()
 
 
 class AxisOptionImg2Img(AxisOption):

@@ -80,6 +80,7 @@ function a1111Watch() {
     Object.assign(opts, a1111Facts.opts);
     a1111Tooltips();
     a1111Settings();
+    a1111Footer();
     executeCallbacks(uiLoadedCallbacks);
     executeCallbacks(optionsChangedCallbacks);
     document.documentElement.dataset.extensions = "loaded";

@@ -27,6 +27,18 @@ function a1111ShowOption(label, value) {
   }
 }
 
+/** Make the foot of A1111's page, hidden: scripts read from it whose API this is. */
+function a1111Footer() {
+  if (document.getElementById("footer")) return;
+  const foot = document.createElement("div");
+  foot.id = "footer";
+  foot.hidden = true;
+  foot.innerHTML = '<div class="versions">version: <a></a></div>';
+  /** @type {HTMLElement} */ (foot.querySelector("a")).textContent = a1111Facts.version ?? "";
+  const page = gradioApp();
+  (page instanceof Element ? page : document.body).append(foot);
+}
+
 /** Make a hidden box for every setting; those of the Settings tab take their places when it is opened. */
 function a1111Settings() {
   const place = document.createElement("div");

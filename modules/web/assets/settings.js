@@ -101,6 +101,8 @@ function makeControl(option) {
     return h("select", {}, ...choices);
   }
   if (option.kind === "flag") return h("input", { type: "checkbox", checked: Boolean(option.value), role: "switch" });
+  const text = String(option.value ?? "");
+  if (option.kind === "text" && text.includes("\n")) return h("textarea", { rows: Math.min(12, text.split("\n").length), spellcheck: "false" }, text);
   const numeric = option.kind === "integer" || option.kind === "number";
   // A text box for numbers too, so that a wrong one reaches the server's check instead of vanishing.
   return h("input", { type: "text", inputmode: numeric ? "decimal" : null, value: option.value, autocomplete: "off", spellcheck: "false" });

@@ -55,6 +55,15 @@ def add_axes():
 
 
 class SampleAxes(scripts.Script):
+    def __init__(self):
+        # Many extensions do so, once for each tab: the axis is for this very script.
+        self.cache = {}
+        plot = find_plot()
+        plot.axis_options.append(plot.AxisOption("[Own sample] Cached", int, self.keep))
+
+    def keep(self, p, x, xs):
+        self.cache["cached"] = x
+
     def title(self):
         return "Sample axes"
 
@@ -62,7 +71,8 @@ class SampleAxes(scripts.Script):
         return scripts.AlwaysVisible
 
     def process(self, p):
-        values = dict(getattr(p, "_sample_xyz", {}))
+        values = {**getattr(p, "_sample_xyz", {}), **self.cache}
+        self.cache.clear()
         SEEN.append((values, getattr(shared.opts, "sample_axes_option", None), p.steps))
         p.extra_generation_params |= {f"Sample {name}": str(value) for name, value in values.items()}
 

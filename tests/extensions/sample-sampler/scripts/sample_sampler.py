@@ -9,6 +9,7 @@ import torch
 
 from modules import (
     extra_networks,
+    prompt_parser,
     script_callbacks,
     scripts,
     sd_samplers,
@@ -20,7 +21,7 @@ from modules import (
 from modules.sd_samplers_kdiffusion import CFGDenoiserKDiffusion, KDiffusionSampler
 
 ON = set()
-SEEN = {"steps": [], "moments": [], "samplers": [], "combined": [], "networks": [], "walks": [], "unloaded": 0}
+SEEN = {"steps": [], "moments": [], "samplers": [], "combined": [], "networks": [], "walks": [], "prompts": [], "unloaded": 0}
 original_callback = KDiffusionSampler.callback_state
 original_create = sd_samplers.create_sampler
 
@@ -80,6 +81,15 @@ def steep(n, sigma_min, sigma_max, device):
     return k_diffusion.sampling.get_sigmas_karras(n, sigma_min, sigma_max, rho=3.0, device=device)
 
 
+def read_prompts(prompts):
+    SEEN["prompts"].append(list(prompts))
+    if "prompts" in ON:
+        prompts = [prompt.replace("INSTEAD", "AND") for prompt in prompts]
+    return original_read(prompts)
+
+
+original_read = prompt_parser.get_multicond_prompt_list
+prompt_parser.get_multicond_prompt_list = read_prompts
 KDiffusionSampler.callback_state = callback_state
 sd_samplers.create_sampler = create_sampler
 own = sd_samplers_common.SamplerData("Own Euler", lambda model: KDiffusionSampler(own_euler, model), ["own"], {})

@@ -1,19 +1,12 @@
 """Pictures as tensors and back."""
 
-from enum import Enum
 from typing import Any
 
 import torch
 from PIL import Image
 
 from torchvision.transforms import functional
-
-
-class InterpolationMode(Enum):
-    NEAREST = "nearest"
-    BILINEAR = "bilinear"
-    BICUBIC = "bicubic"
-    LANCZOS = "lanczos"
+from torchvision.transforms.functional import InterpolationMode
 
 
 class Compose:

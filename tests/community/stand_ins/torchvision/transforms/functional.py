@@ -1,10 +1,18 @@
 """Pictures as tensors and back."""
 
+from enum import Enum
 from typing import Any
 
 import numpy as np
 import torch
 from PIL import Image
+
+
+class InterpolationMode(Enum):
+    NEAREST = "nearest"
+    BILINEAR = "bilinear"
+    BICUBIC = "bicubic"
+    LANCZOS = "lanczos"
 
 
 def to_tensor(image: Any) -> torch.Tensor:
