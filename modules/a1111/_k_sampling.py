@@ -91,6 +91,21 @@ def label_of(function: Any) -> str:
     return str(getattr(function, "easel_sampler", ""))
 
 
+class _Asked:
+    """A model as Easel's solvers call it. `unconditional`: its answer without guidance; its last where it has none."""
+
+    def __init__(self, model: Any, given: dict[str, Any]) -> None:
+        self._model = model
+        self._given = given
+        self.unconditional: Any = None
+
+    def __call__(self, latents: Tensor, sigma: Tensor) -> Tensor:
+        """Return x0."""
+        answer: Tensor = self._model(latents, sigma.to(latents.device), **self._given)
+        self.unconditional = getattr(self._model, "unconditional", answer)
+        return answer
+
+
 def _solver(label: str, name: str) -> Callable[..., Tensor]:
     """Return a sampler of Easel's with k-diffusion's arguments."""
     sampler = registry.find_sampler(label)
@@ -106,10 +121,6 @@ def _solver(label: str, name: str) -> Callable[..., Tensor]:
         """Walk from noisy latents to clean ones."""
         given, draw = extra_args or {}, noise_sampler or default_noise_sampler(x)
 
-        def denoise(latents: Tensor, sigma: Tensor) -> Tensor:
-            answer: Tensor = model(latents, sigma.to(latents.device), **given)
-            return answer
-
         def tell(index: int, latents: Tensor, denoised: Tensor) -> None:
             if callback is not None:
                 level = sigmas[min(index, len(sigmas) - 1)]
@@ -118,7 +129,7 @@ def _solver(label: str, name: str) -> Callable[..., Tensor]:
         every = {"eta": eta, "noise_strength": s_noise, "churn": Churn(s_churn, s_tmin, s_tmax, s_noise)}
         options = {key: value for key, value in every.items() if key in sampler.options}
         walked: Tensor = sampler.function()(
-            denoise, x, sigmas, noise=lambda sigma, lower: draw(torch.tensor(sigma), torch.tensor(lower)),
+            _Asked(model, given), x, sigmas, noise=lambda sigma, lower: draw(torch.tensor(sigma), torch.tensor(lower)),
             on_step=tell, **options,
         )  # fmt: skip
         return walked

@@ -21,7 +21,9 @@ def is_foreign(value: Any) -> bool:
         return False
     while isinstance(value, partial):
         value = value.func
-    name = getattr(value, "__module__", None) or type(value).__module__
+    # Not its `__module__`, which functools.wraps copies from what it wraps.
+    around = getattr(getattr(value, "__func__", value), "__globals__", {})
+    name = around.get("__name__") or getattr(value, "__module__", None) or type(value).__module__
     return str(name).partition(".")[0] not in _OURS
 
 

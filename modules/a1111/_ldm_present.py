@@ -63,8 +63,8 @@ def present_info() -> sd_models.CheckpointInfo:
 
 
 def _wanted(run: Run) -> str:
-    p = run.p or run.owner
-    return str((getattr(p, "override_settings", None) or {}).get(CHECKPOINT_OPTION) or run.generation.request.checkpoint)
+    overrides = getattr(run.p or run.owner, "override_settings", None) or {}
+    return str(overrides.get(CHECKPOINT_OPTION) or run.generation.request.checkpoint)
 
 
 def _of_run(shelf: ModelShelf, run: Run, state: Present) -> LoadedModel:

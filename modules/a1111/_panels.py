@@ -20,7 +20,7 @@ from modules.a1111._lists import offer_restorers
 from modules.a1111._observing import observed, outside_blocks, same_place
 from modules.a1111._page_parts import parts
 from modules.a1111._runner import initial_value
-from modules.a1111._stand_ins import ALIASES, build_stand_ins
+from modules.a1111._stand_ins import ALIASES, build_result_stand_ins, build_stand_ins
 from modules.a1111._values import Usual, encode
 from modules.a1111._working import extension_at_work, working_for
 from modules.core.parameters import PARAMETERS
@@ -69,6 +69,7 @@ class AdapterPanels:
         self._scripts[tab] = self._selectable(tab, runner)
         try:
             yield
+            build_result_stand_ins(tab)
             runner.has_controls = True
         finally:
             scripts.scripts_current = None

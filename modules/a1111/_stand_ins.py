@@ -32,12 +32,18 @@ LAYOUTS = (
 
 
 def build_stand_ins(tab: str) -> None:
-    """Make a tab's stand-ins in the layout that is being built, in A1111's order."""
+    """Make the stand-ins for parts of a tab's settings, in the layout that is being built, in A1111's order."""
+    if tab != IMG2IMG:
+        return
     with gr.Column(elem_classes=["easel-stand-ins"], min_width=0):
-        if tab == IMG2IMG:
-            _make_all(LAYOUTS, tab, _layout)
-            _make_all(PICTURES, tab, _picture)
-            _make_all(FOLDERS, tab, lambda element: gr.Textbox(elem_id=element, visible=False))
+        _make_all(LAYOUTS, tab, _layout)
+        _make_all(PICTURES, tab, _picture)
+        _make_all(FOLDERS, tab, lambda element: gr.Textbox(elem_id=element, visible=False))
+
+
+def build_result_stand_ins(tab: str) -> None:
+    """Make those for what A1111 has below the gallery, once that is there."""
+    with gr.Column(elem_classes=["easel-stand-ins"], min_width=0):
         _make_all(BUTTONS, tab, lambda element: gr.Button(elem_id=element, visible=False))
         _make_all(TEXTS, tab, lambda element: gr.Textbox(elem_id=element, visible=False))
         build_event_parts(tab)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from modules.a1111._host import HOST
 from modules.a1111._ldm_present import present_model
 from modules.a1111._ldm_text import FrozenOpenCLIPEmbedder2WithCustomWords, FrozenOpenCLIPEmbedderWithCustomWords
 from modules.a1111._ldm_tokenizer import SimpleTokenizer
@@ -12,8 +11,17 @@ from modules.a1111._ldm_tokenizer import SimpleTokenizer
 __all__ = ["FrozenOpenCLIPEmbedder2WithCustomWords", "FrozenOpenCLIPEmbedderWithCustomWords"]
 
 
-def __getattr__(name: str) -> Any:
-    """Return the tokenizer, which all models share."""
-    if name != "tokenizer":
-        raise AttributeError(name)
-    return HOST.state("tokenizer", lambda: SimpleTokenizer(present_model().conditioner.readers[0].text.tokenizer))
+class _Tokenizer(SimpleTokenizer):
+    """That of the model that counts when it is used; all models share it."""
+
+    def __init__(self) -> None:
+        """Take nothing: the model may not be there yet."""
+
+    @property
+    def _easel(self) -> Any:
+        return present_model().conditioner.readers[0].text.tokenizer
+
+
+_Tokenizer.__name__ = SimpleTokenizer.__name__
+TOKENIZER = _Tokenizer()
+tokenizer = TOKENIZER

@@ -23,7 +23,7 @@ from modules.a1111.prompt_parser import (
     stack_conds,
 )
 from modules.a1111.sd_hijack import model_hijack
-from modules.a1111.sd_hijack_open_clip import FrozenOpenCLIPEmbedderWithCustomWords
+from modules.a1111.sd_hijack_open_clip import FrozenOpenCLIPEmbedderWithCustomWords, tokenizer
 from modules.a1111.textual_inversion.textual_inversion import Embedding, create_embedding_from_data
 from modules.cli import parse_arguments
 from modules.engine.latents import decode, encode, encode_pixels, pixels_of
@@ -238,6 +238,8 @@ def test_the_table_of_tokens_is_where_extensions_look_for_it(chosen: Any) -> Non
     encoder = shared.sd_model.cond_stage_model
     assert isinstance(encoder, FrozenOpenCLIPEmbedderWithCustomWords)
     assert encoder.wrapped.model.token_embedding.wrapped.weight.shape[1] == WIDTH
+    assert type(tokenizer).__name__ == "SimpleTokenizer"
+    assert tokenizer.decode(tokenizer.encode("a red apple")).strip() == "a red apple"
     assert encoder.wrapped.model.transformer.resblocks[0].attn.in_proj_weight.shape == (3 * WIDTH, WIDTH)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -220,6 +221,28 @@ def test_what_is_changed_acts_on_every_batch_and_in_both_passes(runs: Runs) -> N
 
     runs(watch, batch_count=2, enable_hr=True, hr_scale=2, hr_upscaler="Latent")
     assert [shape[1] for shape in seen] == [64, 64, 256, 256] * 2
+
+
+def test_a_model_that_an_extension_has_loaded_makes_the_same_pictures_ever_after(runs: Runs) -> None:
+    """Libraries make themselves ready in layers when these are first used, which must not be undone."""
+    plain = runs(family="sdxl")
+    runs(family="sd1")
+    runs.easel.services.jobs.engine().shelf._loaded.clear()
+    for _ in range(2):
+        assert (runs(lambda p: unet_of(p).out, family="sdxl") == plain).all()
+    assert (runs(family="sdxl") == plain).all()
+
+
+def test_a_function_that_looks_like_what_it_wraps_is_undone_too(runs: Runs) -> None:
+    plain = runs()
+
+    def wrap(p: Any) -> None:
+        layer = unet_of(p).input_blocks[0][0]
+        original = layer.forward
+        layer.forward = functools.wraps(original)(lambda x: original(x) * 2)
+
+    assert not (runs(wrap) == plain).all()
+    assert (runs() == plain).all()
 
 
 def test_a_change_in_a_failing_run_is_undone_too(runs: Runs) -> None:

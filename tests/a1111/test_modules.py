@@ -135,8 +135,10 @@ def test_scripts_are_loaded_with_their_own_folder_first_and_named_by_their_files
     module = easel.module("sample_always_on")
     assert module.FOLDER.endswith("extensions/sample-always-on")
     assert module.__name__ == "sample_always_on.py"
-    assert [data.script_class.__name__ for data in scripts.scripts_data] == ["SampleAlwaysOn", "Repeat", "Nested"]
-    assert scripts.scripts_data[0].module is module
+    host, *loaded = scripts.scripts_data
+    assert host.script_class.__module__ == "xyz_grid.py", "A1111's own come first"
+    assert [data.script_class.__name__ for data in loaded] == ["SampleAlwaysOn", "Repeat", "Nested"]
+    assert loaded[0].module is module
     assert [script.title() for script in scripts.scripts_txt2img.selectable_scripts] == ["Repeat with other seeds"]
     assert sys.modules["scripts"].__path__[0].endswith("sample-replaces-inner/scripts")
     assert scripts.basedir() == str(ROOT), "asked by nobody of an extension"

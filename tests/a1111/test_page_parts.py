@@ -115,3 +115,9 @@ def test_options_of_extensions_hold_long_texts() -> None:
     option = described("sample_colours", OptionInfo("{" + "x" * 5000 + "}", "Colours", section=("sample", "Sample")))
     assert option is not None
     assert option.parse("y" * 50_000) == "y" * 50_000
+
+
+def test_buttons_below_the_gallery_come_after_it(site: Site) -> None:
+    order = list(parts().by_id)
+    assert order.index("txt2img_gallery") < order.index("txt2img_send_to_extras")
+    assert order.index("img2img_gallery") < order.index("img2img_generation_info_button")

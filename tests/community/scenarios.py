@@ -57,6 +57,8 @@ def write_wildcard(site: Site) -> None:
 
 def detect_again(page: Watched, _: Site) -> str | None:
     page.page.locator("#script_txt2img_adetailer_ad_main_accordion-visible-checkbox").check()
+    page.page.locator("#script_txt2img_adetailer_ad_model input").first.click()
+    page.page.locator("[role=option][aria-label='easel_face.pt']").first.click()
     return _run_saying(page, "ADetailer model")
 
 

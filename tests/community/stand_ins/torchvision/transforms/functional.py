@@ -12,6 +12,9 @@ class InterpolationMode(Enum):
     NEAREST = "nearest"
     BILINEAR = "bilinear"
     BICUBIC = "bicubic"
+    NEAREST_EXACT = "nearest-exact"
+    BOX = "box"
+    HAMMING = "hamming"
     LANCZOS = "lanczos"
 
 
