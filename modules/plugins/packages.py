@@ -44,10 +44,15 @@ class CoreRefused(ExtensionFailed):
 
 @dataclass(frozen=True, slots=True)
 class SetupPlaces:
-    """Where things lie. `root`: Easel's own folder, in which install.py runs; `state`: for what is remembered."""
+    """Where things lie, and how to see whether Easel still starts.
+
+    `root`: Easel's own folder, in which install.py runs; `state`: for what is remembered. `trial`: what Python is to
+    run after packages have come, which fails when Easel cannot be imported any more; empty for no trial.
+    """
 
     root: Path
     state: Path
+    trial: tuple[str, ...] = ()
 
 
 class PackageSetup:
@@ -69,13 +74,14 @@ class PackageSetup:
             return False
         # Noted first: what fails, or kills, is not tried again at every start.
         _note_done(self._places.state, folder.name, digest)
-        before = core_versions(self._places.root / REQUIREMENTS_FILE)
+        before, there = core_versions(self._places.root / REQUIREMENTS_FILE), installed_names()
         environment = self._environment(before)
         try:
             self._install_requirements(folder, environment, watch)
             self._run_installer(folder, environment, watch)
         finally:
             self._put_back(before, environment, watch)
+        self._try_out(there, environment, watch)
         return True
 
     def forget(self, name: str) -> None:
@@ -130,6 +136,22 @@ class PackageSetup:
         end = " They could not be put back: run `python launch.py prepare`." if failed else " They were put back."
         raise CoreRefused(f"It changed packages that Easel needs as they are: {what}.{end}")
 
+    def _try_out(self, before: frozenset[str], environment: Mapping[str, str], watch: Watch) -> None:
+        """Take new packages away again when Easel cannot be imported beside them."""
+        # What changes no core package may still break one: transformers fails beside a torchvision for another torch.
+        added = sorted(installed_names() - before)
+        if not added or not self._places.trial:
+            return
+        said = self._run(self._places.trial, environment, watch)
+        if said is None:
+            return
+        watch.line(f"Removing {', '.join(added)}")
+        self._run(["-m", "pip", "uninstall", "-y", *added], environment, watch)
+        left = sorted(installed_names() - before)
+        end = f"{', '.join(left)} could not be removed: uninstall that by hand." if left else "They were removed."
+        reason = next((line for line in reversed(said) if line.strip()), "it did not say why")
+        raise CoreRefused(f"Easel cannot start beside what it brought ({', '.join(added)}): {reason.rstrip('.')}. {end}")
+
 
 def core_versions(requirements: Path) -> dict[str, str]:
     """Return the installed versions of the packages that a requirements file names and of all that these need."""
@@ -155,6 +177,12 @@ def installed_version(name: str) -> str:
         return importlib.metadata.version(name)
     except importlib.metadata.PackageNotFoundError:
         return ""
+
+
+def installed_names() -> frozenset[str]:
+    """Return the names of all packages that lie on disk now."""
+    found = (distribution.metadata["Name"] for distribution in importlib.metadata.distributions())
+    return frozenset(canonicalize_name(name) for name in found if name)
 
 
 def refusal_of(lines: Sequence[str]) -> str | None:

@@ -31,6 +31,8 @@ from modules.settings.store import SettingsStore
 logger = logging.getLogger(__name__)
 
 REPORT_FILE = "extensions-report.json"
+TRIAL = ("-c", "import modules.engine.service")
+"""What Python is to run, to see whether the engine's packages can still be imported."""
 DISABLED_OPTION = "disabled_extensions"
 DISABLE_ALL_OPTION = "disable_all_extensions"
 ORDER_OPTION = "call_order"
@@ -140,7 +142,7 @@ def open_extensions(
     git = Git(protocols)
     tools = InstallerTools(
         git,
-        PackageSetup(SetupPlaces(REPO_ROOT, state), protocols),
+        PackageSetup(SetupPlaces(REPO_ROOT, state, TRIAL), protocols),
         Trash(state / TRASH_FOLDER),
         SnapshotStore(config.data_dir / SNAPSHOT_FOLDER),
         state,

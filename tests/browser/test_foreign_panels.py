@@ -149,7 +149,8 @@ def test_a_box_to_paint_on_is_a_canvas(easel: Easel, tmp_path: Path) -> None:
     easel.tab("sample_tab")
     page.locator("#tab_sample_tab button[role=tab]", has_text="Two").click()
     page.locator("#sample_sheet .easel-canvas input[type=file]").first.set_input_files(tmp_path / "sheet.png")
-    page.wait_for_function("document.querySelector('#sample_sheet textarea').value.includes('picture')", timeout=PATIENCE_MS)
+    stored = "document.querySelector('#sample_sheet textarea').value.includes('picture')"
+    page.wait_for_function(stored, timeout=PATIENCE_MS)
     page.locator("#sample_measure").click()
     expect(page.locator("#sample_size textarea")).to_have_value("(48, 32) (0, 0)")
 

@@ -20,6 +20,8 @@ from modules.plugins.snapshots import SnapshotStore
 from modules.plugins.trash import Trash
 
 LOCAL = ("https", "ssh", "file")
+TRIAL = ("-c", "import importlib.util, sys; sys.exit('No start.' if importlib.util.find_spec('easelbreaks') else 0)")
+"""Stands for Easel's start, which one package makes impossible."""
 
 
 @dataclass
@@ -86,7 +88,7 @@ def open_house(folder: Path, root: Path | None = None, safe_mode: bool = False) 
         off.difference_update(name for name, on in wanted.items() if on)
         off.update(name for name, on in wanted.items() if not on)
 
-    setup = PackageSetup(SetupPlaces(root or folder, state), LOCAL)
+    setup = PackageSetup(SetupPlaces(root or folder, state, TRIAL), LOCAL)
     tools = InstallerTools(
         Git(LOCAL), setup, Trash(state / "trash"), SnapshotStore(folder / "config_states"), state
     )

@@ -1,8 +1,10 @@
 """requirements.txt and install.py of extensions run, and never change what Easel stands on."""
 
 import importlib.metadata
+import shutil
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -74,6 +76,34 @@ def test_what_would_change_a_core_package_is_refused_and_keeps_the_extension_off
     assert failure.part == "install"
     assert "ERROR" in failure.trace
     assert not (house.folder / "target").exists()
+
+
+def test_packages_beside_which_easel_cannot_start_are_removed(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    target = house.folder / "target"
+    monkeypatch.syspath_prepend(target)
+    monkeypatch.setenv("PYTHONPATH", str(target))
+    run = packages.run_program
+
+    def run_there(command: list[str], *others: Any) -> int:
+        if "uninstall" not in command:
+            return run(command, *others)
+        # pip removes nothing from a target folder.
+        for name in command[command.index("-y") + 1:]:
+            for path in target.glob(f"{name}*"):
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+        return 0
+
+    monkeypatch.setattr(packages, "run_program", run_there)
+    for name in ("easelneeds", "easelbreaks"):
+        wheel(house.folder / "wheels", name, "1.0", "easelneeds" if name == "easelbreaks" else "")
+    add(house, requirements_dot_txt="easelneeds\n")
+    set_up(house)
+    (house.installed.folder / "thing" / "requirements.txt").write_text("easelneeds\neaselbreaks\n")
+    with pytest.raises(ExtensionFailed, match=r"beside .* \(easelbreaks\): No start\. They were removed\."):
+        set_up(house)
+    assert not house.get("thing").enabled
+    assert {path.name for path in target.iterdir() if "easel" in path.name} >= {"easelneeds.py"}
+    assert not list(target.glob("easelbreaks*"))
 
 
 def test_install_py_runs_at_easels_root_and_its_pip_is_held_to_the_same_versions(house: House) -> None:
