@@ -8,10 +8,10 @@ import sys
 from types import ModuleType
 from typing import Any
 
-import modules
 from modules.a1111 import call_queue
 
 MODULE = "webui"
+ROOT = "modules"
 NAMES = ("queue_lock", "wrap_queued_call", "wrap_gradio_gpu_call", "wrap_gradio_call")
 
 
@@ -28,9 +28,9 @@ def offer_modules() -> None:
     """Let `import modules` be enough for `modules.shared_items`: A1111 has imported all of them by then."""
 
     def answer(name: str) -> Any:
-        full = f"{modules.__name__}.{name}"
+        full = f"{ROOT}.{name}"
         if name.startswith("_") or importlib.util.find_spec(full) is None:
-            raise AttributeError(f"module {modules.__name__!r} has no attribute {name!r}")
+            raise AttributeError(f"module {ROOT!r} has no attribute {name!r}")
         return importlib.import_module(full)
 
-    vars(modules)["__getattr__"] = answer
+    vars(sys.modules[ROOT])["__getattr__"] = answer

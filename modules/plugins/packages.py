@@ -149,8 +149,8 @@ class PackageSetup:
         self._run(["-m", "pip", "uninstall", "-y", *added], environment, watch)
         left = sorted(installed_names() - before)
         end = f"{', '.join(left)} could not be removed: uninstall that by hand." if left else "They were removed."
-        reason = next((line for line in reversed(said) if line.strip()), "it did not say why")
-        raise CoreRefused(f"Easel cannot start beside what it brought ({', '.join(added)}): {reason.rstrip('.')}. {end}")
+        reason = next((line.rstrip(".") for line in reversed(said) if line.strip()), "it did not say why")
+        raise CoreRefused(f"Easel cannot start beside what it brought ({', '.join(added)}): {reason}. {end}")
 
 
 def core_versions(requirements: Path) -> dict[str, str]:
