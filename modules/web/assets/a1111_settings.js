@@ -33,8 +33,12 @@ function a1111Footer() {
   const foot = document.createElement("div");
   foot.id = "footer";
   foot.hidden = true;
-  foot.innerHTML = '<div class="versions">version: <a></a></div>';
-  /** @type {HTMLElement} */ (foot.querySelector("a")).textContent = a1111Facts.version ?? "";
+  const versions = document.createElement("div");
+  const version = document.createElement("a");
+  versions.className = "versions";
+  version.textContent = a1111Facts.version ?? "";
+  versions.append("version: ", version);
+  foot.append(versions);
   const page = gradioApp();
   (page instanceof Element ? page : document.body).append(foot);
 }
