@@ -44,7 +44,9 @@ class Sample:
 
 
 @pytest.fixture
-def sample() -> Iterator[Sample]:
+def sample(monkeypatch: pytest.MonkeyPatch) -> Iterator[Sample]:
+    # Without what is left of a page that another test has built.
+    monkeypatch.setattr(HOST, "own_state", {})
     shim = Gradio3()
     yield Sample(shim)
     shim.remove()
