@@ -54,9 +54,7 @@ def start(services: Services, connection: Connection, judge: Judge = no_judge) -
     _gradio3.install(connection.reports.shim)
     if str(REPO_ROOT) not in sys.path:
         sys.path.insert(0, str(REPO_ROOT))
-    _k_package.offer()
-    _ldm_packages.offer()
-    _webui_package.offer()
+    _offer_packages()
     _restoring.begin()
     _loader.preload_extensions()
     judge(_loader.unknown_flags(services.config.foreign_flags))
@@ -70,6 +68,13 @@ def start(services: Services, connection: Connection, judge: Judge = no_judge) -
     connect_lists()
     services.jobs.subscribe(_hear, watches=False)
     return AdapterPanels(stop)
+
+
+def _offer_packages() -> None:
+    """Let extensions import what lies beside A1111's modules."""
+    _k_package.offer()
+    _ldm_packages.offer()
+    _webui_package.offer()
 
 
 def _list_parts(reports: Reports) -> None:
@@ -86,9 +91,7 @@ def add_flags(parser: ArgumentParser, config: AppConfig, extensions: Sequence[Ex
     """Add the flags of extensions to a parser, which is not to parse anything; nothing need be connected."""
     HOST.extensions = tuple(extensions)
     HOST.own_state = {"config": config}
-    _k_package.offer()
-    _ldm_packages.offer()
-    _webui_package.offer()
+    _offer_packages()
     _loader.preload_extensions()
     for name, actions in _loader.flags_by_extension().items():
         group = parser.add_argument_group(f"extension {name}")
