@@ -151,7 +151,7 @@ def test_a_module_computes_what_it_adds(runs: Any, engine_files: Any) -> None:
         net = networks().loaded_networks[0]
         name, module = next(iter(net.modules.items()))
         layer = p.sd_model.network_layer_mapping[name]
-        x = torch.randn(3, WIDTH)
+        x = torch.randn(3, layer.in_features)
         plain = torch.nn.functional.linear(x, layer.weight)
         delta, bias = module.calc_updown(layer.weight)
         seen.append((module.forward(x, plain), torch.nn.functional.linear(x, layer.weight + delta), bias))
