@@ -130,7 +130,13 @@ def _axis(option: Any) -> Axis:
             p = processing_of(request, Pictures(HOST.connected.inputs.load))
             option.confirm(p, [each.value for each in values])
 
-    return Axis(str(option.label), read, apply, show, cost=float(option.cost or 0), bare=True, confirm=confirm)
+    def choices() -> list[str]:
+        with HOST.guarding(option.extension, "hook", f"axis {option.label}"):
+            return [str(each) for each in option.choices()] if option.choices is not None else []
+        return []
+
+    cost = float(option.cost or 0)
+    return Axis(str(option.label), read, apply, show, cost=cost, bare=True, choices=choices, confirm=confirm)
 
 
 def _no_picture(name: str) -> Any:

@@ -17,6 +17,7 @@ from modules.builtin.xyz_values import MOST_VALUES, AxisError, split_values, wit
 from modules.core.parameter import FieldError, Parameter, Value
 from modules.core.parameters import PARAMETERS
 from modules.core.request import HIRES_FIELDS, MASK_FIELDS, PICTURE_FIELDS, ChoiceLists, GenerationRequest
+from modules.hooks.plugins import joined_values
 from modules.prompts.styles import StyleBook
 
 TXT2IMG, IMG2IMG = "txt2img", "img2img"
@@ -56,6 +57,8 @@ _ALSO = {"eta": ("eta", "eta_ddim")}
 _PLAIN = frozenset({"sampler", "hr_sampler"})
 """Parameters whose values speak for themselves in the legend."""
 _FILES = frozenset({"checkpoint", "hr_checkpoint", "refiner_checkpoint"})
+_NO_STYLE = "None"
+_FLAG_VALUES = ("True", "False")
 _SIZE = re.compile(r"(\d+)\s*[xX]\s*(\d+)")
 _HASH = re.compile(r" \[[0-9a-f]+\]$")
 
@@ -78,8 +81,9 @@ class Axis:
 
     `read` returns the values that a text holds, and `apply` the fields of a request that one of them changes, given all
     of the axis; both raise AxisError. `show`: a value in the legend, behind the label unless it is `bare`.
-    `parameters`: what it sets. `listed`: the list of names that values are from; `besides` are allowed too. `confirm`
-    looks at all values together, and raises AxisError.
+    `parameters`: what it sets. `listed`: the list of names that values are from; `besides` are allowed too. `choices`
+    returns all values, where these are no list's and can be counted. `confirm` looks at all values together, and raises
+    AxisError.
     """
 
     label: str
@@ -91,7 +95,12 @@ class Axis:
     listed: str = ""
     besides: tuple[str, ...] = ()
     bare: bool = False
+    choices: Callable[[], Sequence[str]] = tuple
     confirm: Confirm = anything_goes
+
+    def offered(self, lists: ChoiceLists) -> Sequence[str]:
+        """Return the values that there are to choose from; none where these cannot be counted."""
+        return (*self.besides, *lists.names(self.listed)) if self.listed else self.choices()
 
     def check(self, value: object, lists: ChoiceLists) -> None:
         """Raise AxisError for a name that there is not."""
@@ -133,7 +142,17 @@ def _of_parameter(parameter: Parameter) -> Axis:
 
     listed = parameter.choices if isinstance(parameter.choices, str) else ""
     cost = _COSTS.get(parameter.name, 0.0)
-    return Axis(parameter.label, read, apply, _shown(parameter), names, cost, listed, parameter.besides)
+    return Axis(
+        parameter.label, read, apply, _shown(parameter), names, cost, listed, parameter.besides,
+        choices=lambda: _choices(parameter),
+    )  # fmt: skip
+
+
+def _choices(parameter: Parameter) -> tuple[str, ...]:
+    """Return the values of a parameter that can be counted without a list of names."""
+    if parameter.kind == "flag":
+        return _FLAG_VALUES
+    return (*parameter.besides, *parameter.choices) if isinstance(parameter.choices, tuple) else ()
 
 
 def _parsed(parameter: Parameter, value: object) -> Value:
@@ -214,7 +233,7 @@ def _sides(value: str) -> Mapping[str, Value]:
 
 def _styles(book: StyleBook | None) -> Axis:
     def apply(request: GenerationRequest, value: str, values: Sequence[str]) -> Mapping[str, Any]:
-        names = [name for name in split_values(value) if name != "None"]
+        names = [name for name in split_values(value) if name != _NO_STYLE]
         for name in names:
             if book is None or book.get(name) is None:
                 known = ", ".join(style.name for style in book.styles()) if book is not None else ""
@@ -224,4 +243,7 @@ def _styles(book: StyleBook | None) -> Axis:
         prompt, negative = book.apply(request.prompt, request.negative_prompt, names)
         return {"prompt": prompt, "negative_prompt": negative}
 
-    return Axis("Styles", split_values, apply, str)
+    def choices() -> list[str]:
+        return [_NO_STYLE, *(joined_values([style.name]) for style in book.styles())] if book is not None else []
+
+    return Axis("Styles", split_values, apply, str, choices=choices)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from PIL import Image
@@ -28,11 +28,11 @@ from modules.builtin.grid_pictures import (
 from modules.builtin.xyz_axes import NOTHING, Axis, all_axes
 from modules.builtin.xyz_values import AxisError
 from modules.core.errors import FieldProblem, InvalidRequest, PluginFailed
-from modules.core.extras import PluginValues, without_plugin
+from modules.core.extras import FrozenMapping, PluginValues, without_plugin
 from modules.core.parameter import RANDOM_SEED, Parameter
 from modules.core.request import ChoiceLists, GenerationRequest
 from modules.hooks.job_hooks import AddedPicture, FinishedJob, FinishedPicture
-from modules.hooks.plugins import SCRIPT_KEY, PluginDescription, Tab
+from modules.hooks.plugins import SCRIPT_KEY, PluginDescription, Swap, Tab
 from modules.hooks.registry import RunStart
 from modules.hooks.spec import RunListener
 from modules.imaging.grids import MEGA, GridLayout, Label, Labels, draw_grid, grid_size
@@ -84,15 +84,22 @@ class XyzPlot:
         self.more_axes: Callable[[], Iterable[Axis]] = tuple
         self._own = {axis.label: axis for axis in all_axes(styles) if axis.suits(tab)}
         self._megapixels = megapixels
-        self._described = _describe(tab, tuple(self._own))
+        self._described = self._describe(tuple(self._own))
 
     @property
     def description(self) -> PluginDescription:
         """What the plugin is called and asked for, with the axes that there are now."""
         labels = tuple(self._axes())
         if labels != self._described.parameters[0].choices:
-            self._described = _describe(self.tab, labels)
+            self._described = self._describe(labels)
         return self._described
+
+    def _describe(self, labels: tuple[str, ...]) -> PluginDescription:
+        return replace(_describe(self.tab, labels), offered=self._offered)
+
+    def _offered(self, label: str, lists: ChoiceLists) -> Sequence[str]:
+        axis = self._axes().get(label)
+        return axis.offered(lists) if axis is not None else ()
 
     def listen(self, run: RunStart) -> RunListener:
         """Take no part in runs: what they make is decided before."""
@@ -323,7 +330,14 @@ def _describe(tab: Tab, labels: tuple[str, ...]) -> PluginDescription:
         # A1111 has values as text and as a list; the last of its arguments says which of both its form shows.
         arguments=(*axes, *(flag[0] for flag in _FLAGS), "margin_size", ""),
         numbered=frozenset(f"{letter}_type" for letter in LETTERS),
+        offers=FrozenMapping({f"{letter}_values": f"{letter}_type" for letter in LETTERS}),
+        swaps=tuple(_swap(*pair) for pair in itertools.combinations(LETTERS, 2)),
     )
+
+
+def _swap(one: str, other: str) -> Swap:
+    pairs = tuple((each.format(one), each.format(other)) for each in ("{}_type", "{}_values"))
+    return Swap(f"Swap {one.upper()}/{other.upper()} axes", f"{one}{other}_grid_swap_axes_button", pairs)
 
 
 def _axis_parameters(letter: str, labels: tuple[str, ...]) -> tuple[Parameter, Parameter]:

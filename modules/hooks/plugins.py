@@ -27,6 +27,23 @@ SCRIPT_KEY = "Script"
 """The infotext's key for the chosen script's title."""
 
 
+def nothing_offered(value: str, lists: ChoiceLists) -> Sequence[str]:
+    """Offer nothing."""
+    return ()
+
+
+NO_OFFERS: FrozenMapping[str] = FrozenMapping()
+
+
+@dataclass(frozen=True, slots=True)
+class Swap:
+    """A button that exchanges the values of parameters, pair by pair. `element`: its id in the document."""
+
+    label: str
+    element: str
+    pairs: tuple[tuple[str, str], ...]
+
+
 @dataclass(frozen=True, slots=True)
 class PluginDescription:
     """One plugin and what it is asked for.
@@ -38,6 +55,9 @@ class PluginDescription:
     `arguments`: the parameters in the order in which A1111's API gives them, "" for a place that means nothing; empty:
     all in their own order. A name that stands there twice takes the later value, unless that is empty. `numbered`:
     choices that are given by their number there.
+
+    `offers`: parameters that are texts of comma separated values, each with the parameter on whose value it depends
+    which values there are to choose from; `offered` returns these. `swaps`: buttons below the fields.
     """
 
     name: str
@@ -51,6 +71,9 @@ class PluginDescription:
     after: tuple[str, ...] = ()
     arguments: tuple[str, ...] = ()
     numbered: frozenset[str] = frozenset()
+    offers: FrozenMapping[str] = NO_OFFERS
+    offered: Callable[[str, ChoiceLists], Sequence[str]] = nothing_offered
+    swaps: tuple[Swap, ...] = ()
 
     def field(self, parameter: Parameter) -> str:
         """Return the form field of a parameter."""

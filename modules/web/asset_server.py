@@ -8,7 +8,6 @@ never change under it: here each is compressed once, and browsers may keep it fo
 from __future__ import annotations
 
 import gzip
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,8 @@ from starlette.datastructures import Headers
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from modules.web.frontend import changed
+
 FOREVER = "private, max-age=31536000, immutable"
 COMPRESSION_LEVEL = 6
 MEDIA_TYPES: Mapping[str, str] = {
@@ -24,10 +25,6 @@ MEDIA_TYPES: Mapping[str, str] = {
     ".css": "text/css; charset=utf-8",
     ".svg": "image/svg+xml",
 }
-MOUNTING = re.compile(rb"(function \w+\((\w),\w,\w\)\{)(return \2\.type===`accordion`&&\2\.props\.props\.open===!1&&)")
-"""Where Gradio leaves what is in closed accordions and unopened tabs out of the document."""
-MOUNT_ALL = rb"\1if(globalThis.easelMountAll)return \2;\3"
-"""With this set before Gradio starts, all of it is there, as extensions for A1111 expect."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +67,6 @@ class AssetServer:
         # Only names that the folder itself lists are opened, so no name can lead out of it.
         if folder is None or media_type is None or name not in {file.name for file in folder.iterdir()}:
             return None
-        content = MOUNTING.sub(MOUNT_ALL, (folder / name).read_bytes())
+        content = changed((folder / name).read_bytes())
         self._loaded[path] = _Asset(content, gzip.compress(content, COMPRESSION_LEVEL), media_type)
         return self._loaded[path]

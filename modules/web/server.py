@@ -49,6 +49,7 @@ from modules.web.pages.generation import describe_error
 from modules.web.pages.layout import build_page
 from modules.web.picture_info_routes import make_picture_info_router
 from modules.web.pictures import make_picture_router
+from modules.web.plugin_routes import make_plugin_router
 from modules.web.prompt_routes import make_prompt_router
 from modules.web.sdapi_http import PlainJson
 from modules.web.sdapi_routes import make_api_router
@@ -71,6 +72,8 @@ STATUS_OF_ERROR: Mapping[type[EaselError], int] = {
     StorageFailed: 507,
 }
 QUICK_COMPRESSION = 4
+QUEUE_PAUSES = (0.05, 0.1)
+"""Seconds between two looks for queued events, and for their progress, as Gradio has them on Windows."""
 
 
 def create_app(services: WebServices) -> Guard:
@@ -85,6 +88,7 @@ def create_app(services: WebServices) -> Guard:
             "admin": is_admin(scope, config),
             "fields": {form.tab: form.describe() for form in forms},
             "scripts": {form.tab: form.describe_scripts() for form in forms},
+            "swaps": {form.tab: form.describe_swaps() for form in forms},
             "overrides": describe_overrides(),
             "native_size": chooser.native_size(),
             "longest_prompt": LONGEST_PROMPT,
@@ -126,6 +130,7 @@ def make_routes(services: WebServices, chooser: CheckpointChooser) -> FastAPI:
     app.include_router(make_extension_router(services))
     app.include_router(make_option_router(services, chooser))
     app.include_router(make_prompt_router(services, chooser))
+    app.include_router(make_plugin_router(services))
     app.include_router(make_picture_info_router(services))
     app.include_router(make_input_router(services.inputs))
     app.include_router(make_verify_router(services, chooser))
@@ -146,6 +151,8 @@ def assets_address() -> str:
 
 def _mount_page(app: FastAPI, services: WebServices, chooser: CheckpointChooser) -> FastAPI:
     page = build_page(services, chooser)
+    # Only extensions' events are queued. Gradio asks a thousand times in a second whether there are any, even at night.
+    page._queue.sleep_when_free, page._queue.progress_update_sleep_when_free = QUEUE_PAUSES
     services.panels.started(page, app)
     mounted: FastAPI = gr.mount_gradio_app(
         app,

@@ -67,6 +67,19 @@ class TabForm:
         own = {script.name: script.title for script in self.scripts()}
         return own | {script.name: script.title for script in self.foreign_scripts()}
 
+    def describe_swaps(self) -> list[dict[str, object]]:
+        """Return the buttons that exchange values of plugins' fields, and below whose fields they are."""
+        return [
+            {
+                "script": plugin.name,
+                "label": swap.label,
+                "element": swap.element,
+                "pairs": [[f"{plugin.name}.{each}" for each in pair] for pair in swap.pairs],
+            }
+            for plugin in self._plugins.shown(self.tab)
+            for swap in plugin.swaps
+        ]
+
     def _plugin_fields(self) -> Mapping[str, Parameter]:
         fields = {
             plugin.field(parameter): parameter
@@ -94,4 +107,6 @@ class TabForm:
             found = self._plugins.get(plugin)
             switches = found is not None and found.switch == own
             described["plugin"] = {"name": plugin, "parameter": own, "switches": switches, "kind": parameter.kind}
+            if found is not None and own in found.offers:
+                described["offeredBy"] = f"{plugin}.{found.offers[own]}"
         return described

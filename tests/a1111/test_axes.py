@@ -127,6 +127,8 @@ def test_the_legend_has_what_the_extension_makes_of_a_value(start: Start) -> Non
         "[Sample] Amount: 0.1", "[Sample] Amount: 0.2", "[Sample] Amount: 0.3",
     ]  # fmt: skip
     assert [pairs.show(value) for value in pairs.read("a=b;c=d")] == ["a+b", "c+d"]
+    offered = {label: list(axis.offered(NoLists())) for label, axis in axes.items()}
+    assert [values for values in offered.values() if values] == [["soft", "hard"]]
 
 
 def test_an_axis_that_a_script_adds_for_itself_acts_on_the_script_that_is_at_work(start: Start) -> None:

@@ -10,8 +10,7 @@ from starlette.testclient import TestClient
 
 from modules.a1111._host import HOST
 from modules.a1111._loader import LOADED
-from modules.web.asset_server import MOUNTING
-from modules.web.server import GRADIO_ASSETS, create_app
+from modules.web.server import create_app
 from tests.a1111.page_site import with_extensions
 from tests.web.site import Site, open_site, site_config
 
@@ -195,11 +194,6 @@ def test_what_was_shimmed_is_counted(client: TestClient) -> None:
     assert counted["S5 Image(source=)"] == 2
     assert counted["S8 gr.Box"] == 1
     assert counted["S17 Accordion(open=False)"] == 2
-
-
-def test_gradio_still_decides_in_one_place_what_is_mounted() -> None:
-    cores = [path.read_bytes() for path in GRADIO_ASSETS.glob("core-*.js")]
-    assert sum(len(MOUNTING.findall(core)) for core in cores) == 1
 
 
 def test_without_extensions_the_page_has_nothing_of_theirs(site: Site) -> None:

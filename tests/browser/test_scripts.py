@@ -35,3 +35,34 @@ def test_a_plot_fills_the_gallery_with_its_grid_and_its_settings_come_back(new_p
     expect(page.locator(".easel-card-facts").first).to_contain_text("3 pictures")
     page.locator("[data-action=use]").first.click()
     easel.wait_form(script="X/Y/Z plot", **{"xyz_plot.x_values": "1-3"})
+
+
+def test_values_are_chosen_from_a_list_filled_in_and_swapped(new_page: NewPage) -> None:
+    page = (easel := new_page()).page
+    page.locator("#txt2img_script_list input").click()
+    page.locator("[role=option]").filter(has_text="X/Y/Z plot").first.click()
+    choose = page.get_by_role("button", name="X values: Choose …")
+    easel.wait_form(script="X/Y/Z plot")
+    expect(choose).to_be_hidden()
+    page.locator("#txt2img_xyz_plot_x_type input").fill("Schedule type")
+    page.locator("[role=option]").filter(has_text="Schedule type").first.click()
+    page.locator("#txt2img_xyz_plot_x_values textarea").fill("own, Karras")
+    easel.wait_form(**{"xyz_plot.x_values": "own, Karras"})
+    choose.click()
+    dialog = page.get_by_role("dialog", name="X values")
+    expect(dialog.get_by_role("checkbox", checked=True)).to_have_count(1)
+    dialog.get_by_role("searchbox").fill("exp")
+    dialog.get_by_role("button", name="All").click()
+    expect(dialog.locator(".easel-offered-row:visible")).to_have_count(2)
+    dialog.get_by_role("button", name="Use these").click()
+    easel.wait_form(**{"xyz_plot.x_values": "own, Karras, Exponential, Polyexponential"})
+    page.locator("#txt2img_xy_grid_swap_axes_button").click()
+    easel.wait_form(**{
+        "xyz_plot.x_type": "Nothing", "xyz_plot.y_type": "Schedule type", "xyz_plot.x_values": "",
+        "xyz_plot.y_values": "own, Karras, Exponential, Polyexponential",
+    })  # fmt: skip
+    expect(choose).to_be_hidden()
+    page.get_by_role("button", name="Y values: All").click()
+    page.wait_for_function(
+        "window.easel.pages.txt2img.form.values['xyz_plot.y_values'].startsWith('Automatic, Uniform, Karras, ')"
+    )

@@ -162,3 +162,21 @@ def test_styles_are_put_into_the_prompts_and_unknown_ones_are_named(tmp_path: Pa
 def test_files_are_shown_without_folder_and_hash() -> None:
     assert AXES["Checkpoint name"].show("sub/one.safetensors [0123abcdef]") == "one.safetensors"
     assert AXES["CFG Scale"].show(7.0) == "7"
+
+
+def test_what_an_axis_offers_is_read_back_by_it_and_accepted(tmp_path: Path) -> None:
+    lists, book = NoLists(), StyleBook([tmp_path / "styles.csv"])
+    book.save(Style("oil, old", "oil painting", ""))
+    axes = all_axes(book)
+    offered = {axis.label: list(axis.offered(lists)) for axis in axes}
+    assert offered["Sampler"] == ["Euler", "DPM++ 2M"]
+    assert offered["RNG source"] == ["GPU", "CPU", "NV"]
+    assert offered["Tiling"] == ["True", "False"]
+    assert offered["Styles"] == ["None", '"oil, old"']
+    assert offered["Steps"] == offered["Prompt S/R"] == []
+    for axis in axes:
+        values = axis.read(joined_values(offered[axis.label])) if offered[axis.label] else []
+        assert len(values) == len(offered[axis.label])
+        for value in values:
+            axis.check(value, lists)
+            assert axis.apply(GenerationRequest(), value, values) is not None

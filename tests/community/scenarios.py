@@ -31,6 +31,8 @@ def _run_saying(page: Watched, word: str) -> str | None:
 
 
 def complete_tag(page: Watched, _: Site) -> str | None:
+    # It fetches its lists once the page is there; what is typed before that completes nothing.
+    page.page.wait_for_function("typeof allTags !== 'undefined' && allTags.length > 0", timeout=PATIENCE_MS)
     page.prompt("")
     page.page.locator(PROMPT).click()
     page.page.keyboard.type("1gi", delay=120)

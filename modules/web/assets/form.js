@@ -2,7 +2,7 @@
  * A generation tab's form: kept in the browser's storage field by field, put back after a reload, and filled from a job.
  * Gradio hands over the values of all fields in the order of `fields` and takes them back in the same order.
  * @typedef {{name: string, element: string, label: string, help: string, default: any,
- *   plugin?: {name: string, parameter: string, switches: boolean, kind: string}}} Field
+ *   plugin?: {name: string, parameter: string, switches: boolean, kind: string}, offeredBy?: string}} Field
  */
 import { debounce, press, whenPresent } from "./dom.js";
 

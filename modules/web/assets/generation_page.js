@@ -6,6 +6,7 @@ import { FormLooks } from "./form_looks.js";
 import { Gallery } from "./gallery.js";
 import { InnerTabs } from "./inner_tabs.js";
 import { Inspector } from "./inspector.js";
+import { OfferedValues } from "./offered_values.js";
 import { Outcome } from "./outcome.js";
 import { Paster } from "./paster.js";
 import { PictureTools } from "./picture_tools.js";
@@ -45,6 +46,7 @@ export class GenerationPage {
     lightbox.follow(gallery);
     new ProgressView(this.name, steering).start();
     new FormLooks(form, facts.scripts[this.name]).start();
+    new OfferedValues(form, facts.scripts[this.name], facts.swaps[this.name], messages).start();
     new TokenCounters(form, live, facts.longest_prompt).start();
     new PromptTools(form, messages, this.paster, styles).start();
     new Inspector(form).start();
