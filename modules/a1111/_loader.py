@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import importlib.util
 import logging
 import os
 import sys
 from collections import namedtuple
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
@@ -19,7 +19,7 @@ from modules.a1111 import _restoring
 from modules.a1111._host import HOST, extension_of
 from modules.a1111._runner import ScriptRunner
 from modules.a1111._script_base import Script, ScriptBuiltinUI
-from modules.a1111.cmd_args import parser
+from modules.a1111.cmd_args import FORM_VALUES_FILE, parser
 from modules.a1111.scripts_postprocessing import ScriptPostprocessing, ScriptPostprocessingRunner
 from modules.a1111.util import natural_sort_key, topological_sort
 from modules.cli import REPO_ROOT, FlagParser
@@ -131,6 +131,7 @@ def load_extensions() -> None:
     if str(REPO_ROOT) not in sys.path:
         sys.path.insert(0, str(REPO_ROOT))
     _open_namespace()
+    _write_form_values()
     _load_own()
     failed: set[str] = set()
     for file in files_of(SCRIPTS, ".py"):
@@ -147,7 +148,7 @@ def load_extensions() -> None:
     LOADED.extras.initialize_scripts(LOADED.postprocessing)
 
 
-@contextmanager
+@contextlib.contextmanager
 def _loading(folder: str) -> Iterator[None]:
     """Have an extension's root be the first place where its modules are looked for; what it adds itself stays."""
     before = list(sys.path)
@@ -180,6 +181,14 @@ def _open_namespace() -> None:
         folder = str(extension.path / SCRIPTS)
         if hasattr(namespace, "__path__") and folder not in namespace.__path__:
             namespace.__path__ = [*namespace.__path__, folder]
+
+
+def _write_form_values() -> None:
+    """Have the file be there in which A1111 keeps its form's first values, since some read it when they are imported."""
+    path = HOST.config.data_dir / FORM_VALUES_FILE
+    if not path.exists():
+        with contextlib.suppress(OSError):
+            path.write_text("{}\n", encoding="utf-8")
 
 
 def _load_own() -> None:

@@ -35,6 +35,7 @@ _VALUES = {
     "lyco_dir_backcompat": "", "styles_file": [], "max_batch_count": 16, "deepdanbooru": None, "clip_models_path": None,
     "allow_code": False, "update_check": False, "gradio_img2img_tool": None,
 }  # fmt: skip
+FORM_VALUES_FILE = "ui-config.json"
 _LISTED_FOLDERS = ("vae_dir", "lora_dir", "ckpt_dir")
 _MODEL_FOLDERS = {
     "codeformer_models_path": "Codeformer", "gfpgan_models_path": "GFPGAN", "esrgan_models_path": "ESRGAN",
@@ -107,7 +108,7 @@ def completed(flags: argparse.Namespace, data_dir: Path = REPO_ROOT, models_dir:
     flags.data_dir, flags.models_dir = str(data_dir), str(models)
     flags.embeddings_dir = str(data_dir / "embeddings")
     flags.ui_settings_file = str(data_dir / "config.json")
-    flags.ui_config_file = str(data_dir / "ui-config.json")
+    flags.ui_config_file = str(data_dir / FORM_VALUES_FILE)
     for name, folder in _MODEL_FOLDERS.items():
         setattr(flags, name, str(models / folder))
     for name in _LISTED_FOLDERS:

@@ -1,4 +1,6 @@
-"""What an extension wants installed: its requirements.txt and install.py, held to the versions that Easel stands on.
+"""What an extension wants installed, held to the versions that Easel stands on.
+
+First what it imports and A1111 would have brought (`expected.py`), then its requirements.txt and install.py.
 
 Core packages are those that requirements.txt of Easel names and all that these need. pip is told their versions as
 constraints, which install.py's own calls of pip inherit. What still changes one of them is put back, and refused.
@@ -21,6 +23,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
 from modules.core.errors import ExtensionFailed
+from modules.plugins.expected import missing_packages
 from modules.plugins.programs import Watch, quiet_environment, run_program
 from modules.plugins.sources import PROTOCOLS
 
@@ -30,6 +33,7 @@ REQUIREMENTS_FILE = "requirements.txt"
 INSTALL_FILE = "install.py"
 CONSTRAINTS_FILE = "extension-constraints.txt"
 DONE_FILE = "extension-setups.json"
+TORCH_WHEELS = "https://download.pytorch.org/whl"
 _LAST_LINES = 5
 _KEPT_LINES = 400
 _CONSTRAINED = re.compile(r"The user requested \(constraint\) (?P<pin>\S+)")
@@ -64,12 +68,13 @@ class PackageSetup:
 
     def wanted(self, folder: Path) -> bool:
         """Say whether an extension has anything to set up that was not set up, or tried, as it is now."""
-        digest = _digest(folder)
+        digest = _digest(folder, missing_packages(folder))
         return bool(digest) and _read_done(self._places.state).get(folder.name) != digest
 
     def run(self, folder: Path, watch: Watch) -> bool:
         """Set an extension up; says whether there was anything to do. Raises CoreRefused too."""
-        digest = _digest(folder)
+        missing = missing_packages(folder)
+        digest = _digest(folder, missing)
         if not digest:
             return False
         # Noted first: what fails, or kills, is not tried again at every start.
@@ -77,16 +82,26 @@ class PackageSetup:
         before, there = core_versions(self._places.root / REQUIREMENTS_FILE), installed_names()
         environment = self._environment(before)
         try:
+            self._install_expected(missing, environment, watch)
             self._install_requirements(folder, environment, watch)
             self._run_installer(folder, environment, watch)
         finally:
             self._put_back(before, environment, watch)
         self._try_out(there, environment, watch)
+        _note_done(self._places.state, folder.name, _digest(folder, missing_packages(folder)))
         return True
 
     def forget(self, name: str) -> None:
         """Forget that an extension of this name was set up."""
         _note_done(self._places.state, name, "")
+
+    def _install_expected(self, missing: Sequence[str], environment: Mapping[str, str], watch: Watch) -> None:
+        """Install each of these packages that can be had; the extension says by itself what it cannot do without."""
+        for package in missing:
+            watch.line(f"It imports {package}, which A1111 has and Easel has not.")
+            command = ["-m", "pip", "install", "--prefer-binary", package, *torch_index()]
+            if self._run(command, environment, watch) is not None:
+                watch.line(f"{package} could not be installed; going on without it.")
 
     def _install_requirements(self, folder: Path, environment: Mapping[str, str], watch: Watch) -> None:
         file = folder / REQUIREMENTS_FILE
@@ -215,13 +230,20 @@ def _names(requirements: Sequence[str]) -> Iterator[str]:
             yield canonicalize_name(requirement.name)
 
 
-def _digest(folder: Path) -> str:
+def torch_index() -> list[str]:
+    """Return pip's flags for where the torch that is installed comes from, if that is not PyPI: others must fit it."""
+    build = installed_version("torch").partition("+")[2]
+    return ["--extra-index-url", f"{TORCH_WHEELS}/{build}"] if build else []
+
+
+def _digest(folder: Path, missing: Sequence[str]) -> str:
     """Return what tells one state of an extension's setup from another; "" when it has nothing to set up."""
     digest = hashlib.sha256()
     files = [path for name in (REQUIREMENTS_FILE, INSTALL_FILE) if (path := folder / name).is_file()]
     for path in files:
         digest.update(path.name.encode() + b"\0" + path.read_bytes())
-    return digest.hexdigest() if files else ""
+    digest.update(" ".join(missing).encode())
+    return digest.hexdigest() if files or missing else ""
 
 
 def _read_done(state: Path) -> dict[str, str]:

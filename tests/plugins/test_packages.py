@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from modules.core.errors import ExtensionFailed
-from modules.plugins import packages
-from modules.plugins.packages import core_versions, refusal_of
+from modules.plugins import expected, packages
+from modules.plugins.packages import core_versions, refusal_of, torch_index
 from tests.plugins.conftest import House, open_house
 
 CORE = "filelock"
@@ -59,6 +59,35 @@ def test_requirements_are_installed(house: House) -> None:
     assert set_up(house) == "It was set up again."
     assert (house.folder / "target" / "easelneeds.py").is_file()
     assert "Successfully installed easelneeds-1.0" in house.installer.log("thing")
+
+
+def test_what_a1111_would_have_brought_is_installed_with_it_once(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(expected, "EXPECTED", {"easelneeds": "easelneeds", "easelnowhere": "easelnowhere"})
+    monkeypatch.syspath_prepend(house.folder / "target")
+    wheel(house.folder / "wheels", "easelneeds", "1.0")
+    place = add(house, install_dot_py="open('ran', 'a').write('x')")
+    (place / "scripts").mkdir()
+    (place / "scripts" / "main.py").write_text("import easelneeds, easelnowhere")
+    for _ in range(2):
+        house.installer.set_up_new(house.installed.enabled())
+    assert (house.folder / "target" / "easelneeds.py").is_file()
+    assert (house.folder / "root" / "ran").read_text() == "x"
+    log = house.installer.log("thing")
+    assert "It imports easelneeds, which A1111 has and Easel has not." in log
+    assert "easelnowhere could not be installed; going on without it." in log
+    assert house.get("thing").enabled
+    shutil.rmtree(house.folder / "target")
+    house.installer.set_up_new(house.installed.enabled())
+    assert (house.folder / "target" / "easelneeds.py").is_file(), "what was taken away is missed again"
+
+
+def test_what_must_fit_torch_comes_from_where_torch_comes_from(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(packages, "installed_version", lambda name: {"torch": "2.13.0+cu130"}[name])
+    assert torch_index() == ["--extra-index-url", "https://download.pytorch.org/whl/cu130"]
+    monkeypatch.setattr(packages, "installed_version", lambda name: {"torch": "2.13.0"}[name])
+    assert torch_index() == []
 
 
 @pytest.mark.parametrize("asked", [f"{CORE}==0.1", "easelneeds"])

@@ -1,0 +1,93 @@
+"""Packages that AUTOMATIC1111's web UI brings and extensions therefore import without asking for them.
+
+Easel stands on few packages, so what an extension's own modules import of those is installed with it.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path, PurePosixPath
+
+EXPECTED: Mapping[str, str] = {
+    "aiohttp": "aiohttp", "blendmodes": "blendmodes", "cv2": "opencv-python-headless", "diskcache": "diskcache",
+    "einops": "einops", "facexlib": "facexlib", "git": "GitPython", "inflection": "inflection",
+    "jsonmerge": "jsonmerge", "kornia": "kornia", "lark": "lark", "matplotlib": "matplotlib", "omegaconf": "omegaconf",
+    "open_clip": "open-clip-torch", "piexif": "piexif", "psutil": "psutil", "pytorch_lightning": "pytorch-lightning",
+    "requests": "requests", "resize_right": "resize-right", "scipy": "scipy", "skimage": "scikit-image",
+    "spandrel": "spandrel", "timm": "timm", "tomesd": "tomesd", "torchdiffeq": "torchdiffeq", "torchsde": "torchsde",
+    "torchvision": "torchvision", "tqdm": "tqdm", "yaml": "PyYAML",
+}  # fmt: skip
+"""Modules of A1111 1.10's requirements and of what these bring along, each with the package on PyPI that holds it."""
+_MOST_FILES = 500
+_LARGEST_FILE = 2**20
+# Reading lines takes a hundredth of the time of parsing, and this is done at every start.
+_IMPORT = re.compile(
+    r"^[ \t]*(?:import[ \t]+(?P<modules>[\w. \t,]+)|from[ \t]+(?P<origin>\.*[\w.]*)[ \t]+import[ \t]+(?P<names>\([^)]*\)|[^\n#]*))",
+    re.MULTILINE,
+)
+_NAME = re.compile(r"[A-Za-z_]\w*")
+
+
+def missing_packages(folder: Path) -> tuple[str, ...]:
+    """Return the packages that an extension's modules import, that A1111 brings, and that are not installed here."""
+    importlib.invalidate_caches()
+    missing = {EXPECTED[module] for module in imported_modules(folder) & EXPECTED.keys() if not _is_there(module)}
+    return tuple(sorted(missing))
+
+
+def imported_modules(folder: Path) -> frozenset[str]:
+    """Return the top modules that an extension imports from elsewhere, from its scripts on.
+
+    Only files that these lead to count: many extensions carry whole repositories of which they use a part.
+    """
+    waiting = [folder / "preload.py", *sorted((folder / "scripts").glob("*.py"))]
+    seen, found = set[Path](), set[str]()
+    while waiting and len(seen) < _MOST_FILES:
+        path = waiting.pop()
+        if path in seen or not path.is_file():
+            continue
+        seen.add(path)
+        for module, names in _imports(path):
+            own = list(_own_files(folder, path, module, names))
+            waiting += own
+            if not own and module and not module.startswith("."):
+                found.add(module.partition(".")[0])
+    return frozenset(found)
+
+
+def _is_there(module: str) -> bool:
+    try:
+        return importlib.util.find_spec(module) is not None
+    except (ImportError, ValueError):
+        return False
+
+
+def _imports(path: Path) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Yield each module that a file imports, with the names that it takes from it."""
+    if path.stat().st_size > _LARGEST_FILE:
+        return
+    for match in _IMPORT.finditer(path.read_text(encoding="utf-8", errors="replace")):
+        if match["modules"] is None:
+            yield match["origin"], tuple(_NAME.findall(match["names"]))
+            continue
+        for each in match["modules"].split(","):
+            module = each.split()
+            if module:
+                yield module[0], ()
+
+
+def _own_files(folder: Path, path: Path, module: str, names: tuple[str, ...]) -> Iterator[Path]:
+    """Yield the files of the extension that an import may mean: beside the file, in its folder or in its scripts."""
+    dots = len(module) - len(module.lstrip("."))
+    parts = module.lstrip(".").split(".") if module.lstrip(".") else []
+    if parts[:2] == ["extensions", folder.name]:
+        parts = parts[2:]
+    elif not parts and not dots:
+        return
+    places = [path.parents[dots - 1]] if dots else [folder, folder / "scripts", path.parent]
+    for place in places:
+        base = place.joinpath(*PurePosixPath(*parts).parts) if parts else place
+        for target in (base, *(base / name for name in names)):
+            yield from (file for file in (target.with_suffix(".py"), target / "__init__.py") if file.is_file())
