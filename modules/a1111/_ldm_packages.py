@@ -1,4 +1,7 @@
-"""The packages `ldm` and `sgm`, for extensions that import them: their classes are those of the view of a model."""
+"""The packages `ldm` and `sgm`, for extensions that import them: their classes are those of the view of a model.
+
+Of `open_clip` there is the tokenizer, which is what extensions take of it.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +18,7 @@ from torch import Tensor, nn
 
 from modules.a1111 import _ldm_attention, _ldm_layers, _ldm_model, _ldm_schedule, _ldm_text, _ldm_unet, _ldm_vae
 from modules.a1111._placeholders import placeholder
+from modules.a1111.sd_hijack_open_clip import TOKENIZER
 from modules.a1111.sd_hijack_unet import th
 
 
@@ -118,6 +122,7 @@ _DDPM = {
     "DiffusionWrapper": _ldm_model.DiffusionWrapper, **_UTIL, **_BASICS,
 }  # fmt: skip
 _AUTOENCODER = {"AutoencoderKL": _ldm_vae.AutoencoderKL}
+_OPEN_CLIP = {"SimpleTokenizer": type(TOKENIZER), "_tokenizer": TOKENIZER, "decode": TOKENIZER.decode}
 _GAUSSIAN = {"DiagonalGaussianDistribution": DiagonalGaussianDistribution}
 PACKAGES: Mapping[str, Mapping[str, Any]] = MappingProxyType({
     "ldm": {}, "ldm.util": _UTILITIES, "ldm.models": {}, "ldm.models.diffusion": {}, "ldm.modules": {},
@@ -138,6 +143,7 @@ PACKAGES: Mapping[str, Mapping[str, Any]] = MappingProxyType({
     "sgm.modules.diffusionmodules.denoiser_scaling": {}, "sgm.modules.diffusionmodules.discretizer": {},
     "sgm.modules.diffusionmodules.sampling": {}, "sgm.modules.diffusionmodules.wrappers": {},
     "sgm.modules.encoders": {}, "sgm.modules.encoders.modules": {**_ENCODERS, **_CONDITIONERS},
+    "open_clip": {"SimpleTokenizer": type(TOKENIZER)}, "open_clip.tokenizer": _OPEN_CLIP,
     "sgm.modules.distributions": {}, "sgm.modules.distributions.distributions": _GAUSSIAN, "sgm.modules.ema": {},
 })  # fmt: skip
 """Every module of theirs with what is given of it. Any other name of theirs is a placeholder."""

@@ -184,7 +184,7 @@ def _open_namespace() -> None:
 
 
 def _write_form_values() -> None:
-    """Have the file be there in which A1111 keeps its form's first values, since some read it when they are imported."""
+    """Have the file be there in which A1111 keeps its form's first values: some read it when they are imported."""
     path = HOST.config.data_dir / FORM_VALUES_FILE
     if not path.exists():
         with contextlib.suppress(OSError):

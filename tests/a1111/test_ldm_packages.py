@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 import torch
 
-from modules.a1111 import _ldm_packages
+from modules.a1111 import _ldm_packages, sd_hijack_open_clip
 from modules.a1111._ldm_packages import FINDER, OTHER_NAMES, PACKAGES
 from modules.a1111._placeholders import NotInEasel
 from modules.sampling.denoisers import NoiseLevels
@@ -31,6 +31,7 @@ def test_every_module_can_be_imported_by_every_way() -> None:
     ldm = importlib.import_module("ldm")
     assert ldm.modules.attention.CrossAttention is importlib.import_module("sgm.modules.attention").CrossAttention
     assert importlib.import_module("sgm").modules.GeneralConditioner.__name__ == "GeneralConditioner"
+    assert importlib.import_module("open_clip").tokenizer._tokenizer is sd_hijack_open_clip.tokenizer
 
 
 def test_other_names_of_theirs_fail_only_when_they_are_used() -> None:

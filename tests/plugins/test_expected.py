@@ -1,6 +1,8 @@
 """What extensions import without asking for it, since A1111 has it, is found among their own modules."""
 
+import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -39,6 +41,12 @@ def test_what_is_installed_here_or_unknown_is_not_missing(tmp_path: Path, monkey
     known = {"json": "json-package", "easelmissing": "easel-missing", "timm": "timm"}
     monkeypatch.setattr(expected, "EXPECTED", known)
     assert missing_packages(folder) == ("easel-missing",)
+
+
+def test_what_only_stands_in_for_a_package_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "easelmissing", ModuleType("easelmissing"))
+    monkeypatch.setattr(expected, "EXPECTED", {"easelmissing": "easel-missing"})
+    assert missing_packages(write(tmp_path, scripts__main="import easelmissing")) == ("easel-missing",)
 
 
 @pytest.mark.parametrize("text", ["import", "from x import", "import ,", "\0", "from . import\n", "from .... import a"])

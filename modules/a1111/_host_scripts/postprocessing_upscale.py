@@ -29,7 +29,7 @@ class ScriptPostprocessingUpscale(scripts_postprocessing.ScriptPostprocessing):
         elif upscale_mode == BY_FACTOR:
             pp.shared.target_width, pp.shared.target_height = (int(side * upscale_by) for side in pp.image.size)
 
-    def process(
+    def process(  # noqa: PLR0913 (the names are what extensions call it with)
         self, pp: scripts_postprocessing.PostprocessedImage, upscale_enabled: bool = True, upscale_mode: int = TO_SIZE,
         upscale_by: float = 2.0, max_side_length: int = 0, upscale_to_width: int | None = None,
         upscale_to_height: int | None = None, upscale_crop: bool = False, upscaler_1_name: str | None = None,
