@@ -265,16 +265,22 @@ class Options:
         return CORE_DEFAULTS.get(key)
 
     def save(self, filename: str | None = None) -> None:
-        """Write what was set. A value that Easel's settings refuse stays in memory, and the log says why."""
+        """Write what was set. A value that Easel's settings refuse stays in memory, and the log says why.
+
+        What is no option of theirs, since it holds a dictionary or was never added, is written beside the options.
+        """
         settings = HOST.connected.settings
         known = settings.options()
         for key, value in list(self._changed.items()):
-            if key not in known:
+            if getattr(self.data_labels.get(key), "do_not_save", False):
                 continue
             try:
-                settings.update({key: value})
+                if key in known:
+                    settings.update({key: value})
+                else:
+                    settings.keep({key: value})
                 self._changed.pop(key, None)
-            except EaselError as error:
+            except (EaselError, TypeError, ValueError) as error:
                 logger.warning("The option %s was not saved. %s", key, error)
 
     def load(self, filename: str | None = None) -> None:

@@ -61,6 +61,20 @@ class SettingsStore:
         with self._lock:
             return dict(self._contents)
 
+    def keep(self, values: Mapping[str, object]) -> None:
+        """Write values under keys that nobody has declared, as they are; declared ones are left out.
+
+        Raises StorageFailed, and TypeError or ValueError for what JSON cannot hold.
+        """
+        # As it will be read again: tuples become lists, and what the caller changes later is not ours.
+        plain = json.loads(json.dumps(dict(values)))
+        with self._lock:
+            fresh = {key: value for key, value in plain.items() if key not in self._options}
+            contents = {**self._contents, **fresh}
+            if contents != self._contents:
+                _write(self._path, contents)
+                self._contents = contents
+
     def update(self, values: Mapping[str, object]) -> dict[str, Any]:
         """Set options and return those that changed; all of them are set or none.
 

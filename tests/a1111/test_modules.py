@@ -86,6 +86,20 @@ def test_what_is_set_on_opts_is_written_when_it_is_saved(easel: Easel) -> None:
     assert easel.services.settings.get("sample_amount") == 5
 
 
+def test_what_is_no_option_of_the_settings_is_kept_beside_them(easel: Easel) -> None:
+    shared.opts.add_option("sample_tree", shared.OptionInfo({"a": 1}, "Tree"))
+    assert shared.opts.sample_tree == {"a": 1}
+    shared.opts.sample_tree = {"a": 2, "b": [True]}
+    shared.opts.data["sample_note"] = "never added"
+    shared.opts.sample_lost = object()
+    shared.opts.save(shared.config_filename)
+    kept = SettingsStore(easel.services.config.settings_file).contents()
+    assert (kept["sample_tree"], kept["sample_note"]) == ({"a": 2, "b": [True]}, "never added")
+    assert "sample_lost" not in kept
+    shared.opts.load()
+    assert shared.opts.sample_tree == {"a": 2, "b": [True]}
+
+
 def test_options_have_a1111s_defaults_and_unknown_ones_none(easel: Easel) -> None:
     assert (shared.opts.samples_format, shared.opts.grid_save, shared.opts.CLIP_stop_at_last_layers) == ("png", True, 1)
     assert shared.opts.outdir_txt2img_samples == str(easel.services.outputs / "txt2img-images")

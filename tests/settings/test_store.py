@@ -68,6 +68,19 @@ def test_a_broken_file_is_moved_aside_and_defaults_are_used(
     assert not path.exists()
 
 
+def test_what_nobody_declared_can_be_kept_and_declared_options_are_not_touched_so(path: Path) -> None:
+    store = SettingsStore(path)
+    given = {"theirs": {"a": [1, 2.5, None]}, "randn_source": "nonsense"}
+    store.keep(given)
+    given["theirs"]["a"].append("later")  # type: ignore[index, attr-defined]
+    store.update({"CLIP_stop_at_last_layers": 2})
+    with pytest.raises(TypeError):
+        store.keep({"theirs": object()})
+    again = SettingsStore(path)
+    assert store.contents() == again.contents() == {"theirs": {"a": [1, 2.5, None]}, "CLIP_stop_at_last_layers": 2}
+    assert again.get("randn_source") == OPTIONS["randn_source"].default
+
+
 def test_an_impossible_value_in_the_file_falls_back_to_the_default(
     path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
