@@ -13,7 +13,7 @@ from torch import Tensor
 from modules.a1111._k_utils import append_dims, append_zero
 from modules.sampling import registry
 from modules.sampling.noise import BrownianNoise
-from modules.sampling.solvers.common import Churn, ancestral_split
+from modules.sampling.solvers.common import Churn, Watch, ancestral_split
 
 __all__ = ["append_dims", "append_zero"]
 
@@ -130,7 +130,7 @@ def _solver(label: str, name: str) -> Callable[..., Tensor]:
         options = {key: value for key, value in every.items() if key in sampler.options}
         walked: Tensor = sampler.function()(
             _Asked(model, given), x, sigmas, noise=lambda sigma, lower: draw(torch.tensor(sigma), torch.tensor(lower)),
-            on_step=tell, **options,
+            watch=Watch(tell=tell), **options,
         )  # fmt: skip
         return walked
 

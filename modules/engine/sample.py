@@ -20,13 +20,13 @@ from modules.engine.plan import LATENT_PIXELS, BatchPlan, Plan, SamplingPass
 from modules.engine.source import Canvas, open_canvas
 from modules.engine.text import EncodedPrompt
 from modules.engine.told import extra_channels, told_sizes
-from modules.hooks.spec import ExtraNoise, PassPrompts, PassStart, Sampling, Step
+from modules.hooks.spec import ExtraNoise, PassPrompts, PassStart, Sampling, Step, StepStart
 from modules.library.identify import PIX2PIX
 from modules.prompts.schedule import WeightedPrompt, split_parts
 from modules.sampling.denoisers import LcmDenoiser, LcmLevels, NoiseLevels, downcasted, zero_terminal_snr
 from modules.sampling.noise import BatchNoise, BrownianNoise, NoiseSeeds
 from modules.sampling.passes import PassPlan, plan_pass
-from modules.sampling.solvers.common import Noise, OnStep
+from modules.sampling.solvers.common import BeforeStep, Noise, OnStep, Watch, unchanged
 
 TRAINED_LAST = 999
 
@@ -65,6 +65,7 @@ def sample_pass(context: RunContext, batch: BatchPlan, which: SamplingPass, late
         walk.sigmas,
         LcmDenoiser(guided, levels) if isinstance(levels, LcmLevels) else guided,
         _noise(request, batch, start, drawn, walk, which),
+        _beginner(context, which),
         _watcher(context, batch, which, guided),
         context.plan.passes.index(which),
     )
@@ -90,7 +91,7 @@ class _Solver:
             sampling.latents,
             sampling.sigmas,
             noise=sampling.noise,
-            on_step=sampling.on_step,
+            watch=Watch(sampling.before_step, sampling.on_step),
             **self.plan.solver_options(sampler),
         )
         return walked
@@ -248,6 +249,19 @@ def _noise(
         shared = request.shared_brownian
         return BrownianNoise(batch.seeds, start, *walk.span, source=request.noise_source, shared=shared)
     return lambda sigma, sigma_next: drawn.draw()
+
+
+def _beginner(context: RunContext, which: SamplingPass) -> BeforeStep:
+    """Return what lets plugins edit the latents that each step begins with."""
+    if not context.hooks.before_step:
+        return unchanged
+
+    def begin(index: int, x: Tensor, sigma: float) -> Tensor:
+        begun = StepStart(min(index, which.steps - 1), which.steps, x, sigma)
+        context.hooks.before_step(begun)
+        return begun.latents
+
+    return begin
 
 
 def _watcher(context: RunContext, batch: BatchPlan, which: SamplingPass, guided: GuidedDenoiser) -> OnStep:

@@ -40,6 +40,7 @@ from modules.hooks.spec import (
     Sampled,
     Sampling,
     Step,
+    StepStart,
 )
 
 if TYPE_CHECKING:
@@ -160,6 +161,7 @@ class RunHooks:
         self.before_pass: Moment[PassStart] = self._moment("before_pass")
         self.on_extra_noise: Moment[ExtraNoise] = self._moment("on_extra_noise")
         self.around_sampling: Around[Sampling, Tensor] = self._around("around_sampling")
+        self.before_step: Moment[StepStart] = self._moment("before_step")
         self.before_model: Moment[ModelInput] = self._moment("before_model")
         self.before_network: Moment[NetworkInput] = self._moment("before_network")
         self.around_network: Around[NetworkCall, Tensor] = self._around("around_network")

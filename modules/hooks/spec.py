@@ -108,14 +108,16 @@ class Sampling:
     `latents`: (batch, channels, height/8, width/8), float32, with noise of the standard deviation `sigmas[0]`, or of
     the square root of that squared and 1, where a sampler walks over timesteps. `sigmas`: (steps + 1,), falling.
     `denoise(latents, sigma)`: the guided estimate of the clean latents for a `sigma` of (batch,). `noise(sigma,
-    sigma_next)`: fresh noise of unit variance for a step between these. `on_step(index, latents, denoised)`: to be
-    called for every step of a walk of one's own. `index`: as in `PassStart`.
+    sigma_next)`: fresh noise of unit variance for a step between these. `index`: as in `PassStart`. In every step of a
+    walk of one's own `before_step(index, latents, sigma)` is to be asked for the latents that it begins with, and
+    `on_step(index, latents, denoised)` to be called when the network has seen them.
     """
 
     latents: Tensor
     sigmas: Tensor
     denoise: Callable[[Tensor, Tensor], Tensor]
     noise: Callable[[float, float], Tensor]
+    before_step: Callable[[int, Tensor, float], Tensor]
     on_step: Callable[[int, Tensor, Tensor], None]
     index: int = 0
 
@@ -160,6 +162,21 @@ class ModelAtWork:
 
     checkpoint: str
     model: Any
+
+
+@dataclass(slots=True)
+class StepStart:
+    """A step of the sampler is about to begin. To be changed: `latents`.
+
+    `index` counts from 0 to `steps` - 1 in its pass. `latents`: (batch, channels, height/8, width/8), float32, with
+    noise of the standard deviation `sigma`, or of the square root of that squared and 1, where a sampler walks over
+    timesteps.
+    """
+
+    index: int
+    steps: int
+    latents: Tensor
+    sigma: float
 
 
 @dataclass(slots=True)
@@ -393,6 +410,9 @@ class RunListener:
         """Wrap a sampler's walk. `call_next` goes on with it."""
         return call_next(sampling)
 
+    def before_step(self, begun: StepStart) -> None:
+        """Edit the latents that a step of the sampler begins with."""
+
     def before_model(self, shown: ModelInput) -> None:
         """Edit what the network is shown, before every call."""
 
@@ -444,6 +464,7 @@ HOOKS: Mapping[str, Kind] = MappingProxyType({
     "before_pass": "edit",
     "on_extra_noise": "edit",
     "around_sampling": "wrap",
+    "before_step": "edit",
     "before_model": "edit",
     "before_network": "edit",
     "around_network": "wrap",

@@ -39,6 +39,7 @@ from modules.hooks.spec import (
     Sampled,
     Sampling,
     Step,
+    StepStart,
     Walk,
 )
 from modules.library.catalog import CheckpointCatalog
@@ -342,6 +343,30 @@ def test_hook_on_mask_blend(sampler: str, last: float, go: Go) -> None:
     assert blends[0].painted.shape == (1, 1, SIZE // 8, SIZE // 8)
     # What is left is the picture through the VAE: green all over.
     assert np.abs(changed[0] - changed[0].mean(axis=(0, 1))).mean() < 12
+
+
+def test_hook_before_step(go: Go) -> None:
+    seen: list[tuple[int, int, float]] = []
+    told: list[Step] = []
+
+    def fade(begun: StepStart) -> None:
+        seen.append((begun.index, begun.steps, begun.sigma))
+        assert begun.latents.shape == (1, 4, SIZE // 8, SIZE // 8)
+        if begun.index == 1:
+            begun.latents = begun.latents * 0.5
+
+    def note(begun: StepStart) -> None:
+        seen.append((begun.index, begun.steps, begun.sigma))
+
+    assert same(go(moments={"before_step": note})[0], go()[0])
+    assert [each[:2] for each in seen] == [(0, 3), (1, 3), (2, 3)]
+    assert seen == sorted(seen, key=lambda each: -each[2])
+    changed, _ = go(moments={"before_step": fade, "after_step": told.append})
+    assert not same(changed, go()[0])
+    plain: list[Step] = []
+    go(moments={"after_step": plain.append})
+    assert torch.equal(told[0].latents, plain[0].latents)
+    torch.testing.assert_close(told[1].latents, plain[1].latents * 0.5)
 
 
 def test_hook_after_step(go: Go) -> None:

@@ -74,6 +74,7 @@ def test_hook_around_sampling_may_walk_in_its_own_way(go: Go) -> None:
     def euler(sampling: Sampling, call_next: Walk) -> torch.Tensor:
         x = sampling.latents
         for index, (sigma, lower) in enumerate(pairwise(sampling.sigmas.tolist())):
+            x = sampling.before_step(index, x, sigma)
             denoised = sampling.denoise(x, torch.full((x.shape[0],), sigma))
             sampling.on_step(index, x, denoised)
             x = x + (x - denoised) / sigma * (lower - sigma)

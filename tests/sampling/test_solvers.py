@@ -13,7 +13,7 @@ from modules.sampling import registry
 from modules.sampling.noise import NoiseSeeds
 from modules.sampling.passes import PassOptions, plan_pass
 from modules.sampling.schedules import karras
-from modules.sampling.solvers.common import Churn, ancestral_split
+from modules.sampling.solvers.common import Churn, Watch, ancestral_split
 from modules.sampling.solvers.ddim import sample_ddim, sample_ddim_cfg_pp
 from modules.sampling.solvers.deis import step_weights
 from modules.sampling.solvers.euler import sample_euler, sample_euler_ancestral
@@ -178,12 +178,38 @@ def test_a_solver_tells_of_every_step_with_what_the_model_saw(label: str) -> Non
         torch.randn(2, 4, 8, 8) * LEVELS.sigma_max,
         sigmas,
         noise=fresh_noise,
-        on_step=lambda index, x, denoised: seen.append((index, x)),
+        watch=Watch(tell=lambda index, x, denoised: seen.append((index, x))),
     )
     indexes = [index for index, _ in seen]
     assert indexes == sorted(set(indexes))
     assert indexes[-1] == len(sigmas) - 2 or label == "DPM adaptive"
     assert all(any(torch.equal(watched, given) for given in denoise.inputs) for _, watched in seen)
+
+
+@pytest.mark.parametrize("label", LABELS)
+def test_a_step_begins_with_what_is_made_of_the_latents_and_its_sigma(label: str) -> None:
+    sampler = sampler_of(label)
+    sigmas, denoise = sigmas_of(sampler, 5), GaussianDenoiser()
+    told: list[tuple[str, int]] = []
+    begun: list[tuple[float, Tensor]] = []
+
+    def begin(index: int, x: Tensor, sigma: float) -> Tensor:
+        told.append(("begin", index))
+        begun.append((sigma, x * 0.5))
+        return x * 0.5
+
+    def tell(index: int, x: Tensor, denoised: Tensor) -> None:
+        told.append(("told", index))
+        assert torch.equal(x, begun[-1][1])
+
+    sampler.function()(
+        denoise, torch.randn(2, 4, 8, 8), sigmas, noise=lambda *step: torch.zeros(2, 4, 8, 8),
+        watch=Watch(begin, tell),
+    )  # fmt: skip
+    steps = [index for what, index in told if what == "begin"]
+    assert told == [(what, index) for index in steps for what in ("begin", "told")]
+    assert begun[0][0] == pytest.approx(float(sigmas[0]))
+    assert all(any(torch.equal(half, given) for given in denoise.inputs) for _, half in begun)
 
 
 @pytest.mark.parametrize("label", LABELS)
@@ -205,7 +231,7 @@ def test_a_solver_takes_exactly_the_options_that_its_entry_names(label: str) -> 
         for name, parameter in inspect.signature(sampler.function()).parameters.items()
         if parameter.kind is inspect.Parameter.KEYWORD_ONLY
     }
-    assert keywords == {"noise", "on_step", *sampler.options}
+    assert keywords == {"noise", "watch", *sampler.options}
 
 
 @pytest.mark.parametrize("strength", [None, 0.6])

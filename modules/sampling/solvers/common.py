@@ -12,14 +12,37 @@ from torch import Tensor
 Noise = Callable[[float, float], Tensor]
 """Returns unit noise shaped like x for a step between two sigmas; only Brownian noise looks at them."""
 
+BeforeStep = Callable[[int, Tensor, float], Tensor]
+"""Returns the latents that the i-th step begins with, given those that stand at its sigma."""
+
 OnStep = Callable[[int, Tensor, Tensor], None]
 
 ADAMS = ((1.0,), (3 / 2, -1 / 2), (23 / 12, -16 / 12, 5 / 12), (55 / 24, -59 / 24, 37 / 24, -9 / 24))
 """Adams-Bashforth weights of the last one to four slopes of equal steps, newest first."""
 
 
+def unchanged(index: int, x: Tensor, sigma: float) -> Tensor:
+    """Return x: the beginning of a step whose latents nobody changes."""
+    return x
+
+
 def ignore_step(index: int, x: Tensor, denoised: Tensor) -> None:
-    """Do nothing: the `on_step` of who does not watch."""
+    """Do nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """Who watches a walk.
+
+    `begin(i, x, sigma)` returns the latents that the i-th step begins with; `tell(i, x, denoised)` is called in it,
+    with the latents as the model saw them in its first call there.
+    """
+
+    begin: BeforeStep = unchanged
+    tell: OnStep = ignore_step
+
+
+UNWATCHED = Watch()
 
 
 def per_image(sigma: float, x: Tensor) -> Tensor:

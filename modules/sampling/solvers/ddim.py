@@ -12,7 +12,7 @@ from itertools import pairwise
 from torch import Tensor
 
 from modules.sampling.denoisers import Denoiser, GuidedCall
-from modules.sampling.solvers.common import ADAMS, Noise, OnStep, derivative, ignore_step, per_image
+from modules.sampling.solvers.common import ADAMS, UNWATCHED, Noise, Watch, derivative, per_image
 
 
 def unit_variance(x: Tensor, sigma: float) -> Tensor:
@@ -28,13 +28,14 @@ def sample_ddim(
     *,
     noise: Noise,
     eta: float = 0.0,
-    on_step: OnStep = ignore_step,
+    watch: Watch = UNWATCHED,
 ) -> Tensor:
     """Song et al. 2020 (arXiv:2010.02502), equations 12 and 16; eta = 1 is DDPM, eta = 0 adds no noise."""
     levels = sigmas.tolist()
     for index, (sigma, sigma_next) in enumerate(pairwise(levels)):
+        x = watch.begin(index, x, sigma)
         denoised = denoise(x, per_image(sigma, x))
-        on_step(index, x, denoised)
+        watch.tell(index, x, denoised)
         epsilon = derivative(x, sigma, denoised)
         x = denoised + _renoised(epsilon, (sigma, sigma_next), noise, eta)
     return unit_variance(x, levels[-1])
@@ -47,13 +48,14 @@ def sample_ddim_cfg_pp(
     *,
     noise: Noise,
     eta: float = 0.0,
-    on_step: OnStep = ignore_step,
+    watch: Watch = UNWATCHED,
 ) -> Tensor:
     """CFG++ (Chung et al. 2024, arXiv:2406.08070, algorithm 2): to the guided x0, back along the unguided noise."""
     levels = sigmas.tolist()
     for index, (sigma, sigma_next) in enumerate(pairwise(levels)):
+        x = watch.begin(index, x, sigma)
         denoised = denoise(x, per_image(sigma, x))
-        on_step(index, x, denoised)
+        watch.tell(index, x, denoised)
         epsilon = derivative(x, sigma, denoise.unconditional)
         x = denoised + _renoised(epsilon, (sigma, sigma_next), noise, eta)
     return unit_variance(x, levels[-1])
@@ -86,7 +88,7 @@ def sample_plms(
     sigmas: Tensor,
     *,
     noise: Noise,
-    on_step: OnStep = ignore_step,
+    watch: Watch = UNWATCHED,
 ) -> Tensor:
     """Liu et al. 2022 (arXiv:2202.09778): DDIM steps along a linear multistep noise prediction.
 
@@ -95,8 +97,9 @@ def sample_plms(
     levels = sigmas.tolist()
     history: list[Tensor] = []
     for index, (sigma, sigma_next) in enumerate(pairwise(levels)):
+        x = watch.begin(index, x, sigma)
         denoised = denoise(x, per_image(sigma, x))
-        on_step(index, x, denoised)
+        watch.tell(index, x, denoised)
         epsilon = derivative(x, sigma, denoised)
         if history:
             history = [epsilon, *history[:3]]

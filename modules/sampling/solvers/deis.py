@@ -13,7 +13,7 @@ import numpy as np
 from torch import Tensor
 
 from modules.sampling.denoisers import Denoiser
-from modules.sampling.solvers.common import Noise, OnStep, derivative, ignore_step, per_image
+from modules.sampling.solvers.common import UNWATCHED, Noise, Watch, derivative, per_image
 
 ORDER = 3
 POINTS = 10_000
@@ -31,14 +31,15 @@ def sample_deis(
     sigmas: Tensor,
     *,
     noise: Noise,
-    on_step: OnStep = ignore_step,
+    watch: Watch = UNWATCHED,
 ) -> Tensor:
     """Order 3, lower in the first steps, 1 in a step to sigma = 0; deterministic, so `noise` is not drawn from."""
     levels = sigmas.tolist()
     slopes: list[Tensor] = []
     for index, sigma in enumerate(levels[:-1]):
+        x = watch.begin(index, x, sigma)
         denoised = denoise(x, per_image(sigma, x))
-        on_step(index, x, denoised)
+        watch.tell(index, x, denoised)
         slopes = [derivative(x, sigma, denoised), *slopes[: ORDER - 1]]
         if levels[index + 1] == 0 or len(slopes) == 1:
             x = x + (levels[index + 1] - sigma) * slopes[0]

@@ -15,12 +15,12 @@ from torch import Tensor
 from modules.sampling.denoisers import Denoiser
 from modules.sampling.solvers.common import (
     NO_CHURN,
+    UNWATCHED,
     Churn,
     Noise,
-    OnStep,
+    Watch,
     ancestral_split,
     derivative,
-    ignore_step,
     per_image,
 )
 
@@ -32,14 +32,15 @@ def sample_dpm_2(
     *,
     noise: Noise,
     churn: Churn = NO_CHURN,
-    on_step: OnStep = ignore_step,
+    watch: Watch = UNWATCHED,
 ) -> Tensor:
     """The midpoint method with the midpoint between the logarithms of the sigmas (DPM-Solver-2 in sigma's terms)."""
     levels = sigmas.tolist()
     for index, (sigma, sigma_next) in enumerate(pairwise(levels)):
+        x = watch.begin(index, x, sigma)
         x, sigma = churn.raised(x, sigma, len(levels) - 1, noise)
         denoised = denoise(x, per_image(sigma, x))
-        on_step(index, x, denoised)
+        watch.tell(index, x, denoised)
         x = _midpoint_step(denoise, x, (sigma, sigma_next), denoised)
     return x
 
@@ -52,12 +53,13 @@ def sample_dpm_2_ancestral(
     noise: Noise,
     eta: float = 1.0,
     noise_strength: float = 1.0,
-    on_step: OnStep = ignore_step,
+    watch: Watch = UNWATCHED,
 ) -> Tensor:
     """DPM2 steps down to sigma_down, each followed by fresh noise up to the next level."""
     for index, (sigma, sigma_next) in enumerate(pairwise(sigmas.tolist())):
+        x = watch.begin(index, x, sigma)
         denoised = denoise(x, per_image(sigma, x))
-        on_step(index, x, denoised)
+        watch.tell(index, x, denoised)
         sigma_down, sigma_up = ancestral_split(sigma, sigma_next, eta)
         x = _midpoint_step(denoise, x, (sigma, sigma_down), denoised)
         if sigma_down > 0:
@@ -150,7 +152,7 @@ def sample_dpm_fast(
     noise: Noise,
     eta: float = 0.0,
     noise_strength: float = 1.0,
-    on_step: OnStep = ignore_step,
+    watch: Watch = UNWATCHED,
 ) -> Tensor:
     """DPM-Solver-fast: third-order steps evenly spaced in log(sigma), as many model calls as `sigmas` has steps.
 
@@ -166,9 +168,10 @@ def sample_dpm_fast(
     done = 0
     for order, (t, t_next) in zip(orders, pairwise(times), strict=True):
         target = _target(t, t_next, t_end, eta)
-        epsilon = predicted_noise(denoise, x, t)
         done += order
-        on_step(done - 1, x, x - math.exp(-t) * epsilon)
+        x = watch.begin(done - 1, x, math.exp(-t))
+        epsilon = predicted_noise(denoise, x, t)
+        watch.tell(done - 1, x, x - math.exp(-t) * epsilon)
         step = _Step(denoise, x, t, target.t, epsilon)
         x = (step.first_order, step.second_order, step.third_order)[order - 1]()
         if target.sigma_up:
@@ -209,7 +212,7 @@ def sample_dpm_adaptive(
     *,
     noise: Noise,
     eta: float = 0.0,
-    on_step: OnStep = ignore_step,
+    watch: Watch = UNWATCHED,
 ) -> Tensor:
     """DPM-Solver-12's scheme at orders 2 and 3: steps as long as both agree; how many `sigmas` has does not count."""
     if len(sigmas) < 2:
@@ -221,8 +224,9 @@ def sample_dpm_adaptive(
     while t < t_end - 1e-5:
         t_next = min(t_end, t + size.h)
         target = _target(t, t_next, t_end, eta)
+        x = watch.begin(index, x, math.exp(-t))
         epsilon = predicted_noise(denoise, x, t)
-        on_step(index, x, x - math.exp(-t) * epsilon)
+        watch.tell(index, x, x - math.exp(-t) * epsilon)
         index += 1
         step = _Step(denoise, x, t, target.t, epsilon)
         low, high = step.second_order(share=1 / 3), step.third_order()

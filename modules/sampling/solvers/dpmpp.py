@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from modules.sampling.denoisers import Denoiser
-from modules.sampling.solvers.common import Noise, OnStep, ancestral_split, ignore_step, per_image
+from modules.sampling.solvers.common import UNWATCHED, Noise, Watch, ancestral_split, per_image
 
 
 def _towards(x: Tensor, denoised: Tensor, sigma: float, sigma_next: float) -> Tensor:
@@ -28,14 +28,15 @@ def sample_dpmpp_2m(
     sigmas: Tensor,
     *,
     noise: Noise,
-    on_step: OnStep = ignore_step,
+    watch: Watch = UNWATCHED,
 ) -> Tensor:
     """The second-order multistep solver, algorithm 2; deterministic, so `noise` is not drawn from."""
     previous: Tensor | None = None
     previous_h = 0.0
     for index, (sigma, sigma_next) in enumerate(pairwise(sigmas.tolist())):
+        x = watch.begin(index, x, sigma)
         denoised = denoise(x, per_image(sigma, x))
-        on_step(index, x, denoised)
+        watch.tell(index, x, denoised)
         if sigma_next == 0:
             return denoised
         h = math.log(sigma / sigma_next)
@@ -56,12 +57,13 @@ def sample_dpmpp_2s_ancestral(
     noise: Noise,
     eta: float = 1.0,
     noise_strength: float = 1.0,
-    on_step: OnStep = ignore_step,
+    watch: Watch = UNWATCHED,
 ) -> Tensor:
     """The second-order singlestep solver, algorithm 1 with r = 1/2, down to sigma_down, then fresh noise."""
     for index, (sigma, sigma_next) in enumerate(pairwise(sigmas.tolist())):
+        x = watch.begin(index, x, sigma)
         denoised = denoise(x, per_image(sigma, x))
-        on_step(index, x, denoised)
+        watch.tell(index, x, denoised)
         sigma_down, sigma_up = ancestral_split(sigma, sigma_next, eta)
         if sigma_down == 0:
             x = denoised
@@ -82,12 +84,13 @@ def sample_dpmpp_sde(
     noise: Noise,
     eta: float = 1.0,
     noise_strength: float = 1.0,
-    on_step: OnStep = ignore_step,
+    watch: Watch = UNWATCHED,
 ) -> Tensor:
     """The singlestep SDE solver: noise is added at the midpoint too, before the second call of the model."""
     for index, (sigma, sigma_next) in enumerate(pairwise(sigmas.tolist())):
+        x = watch.begin(index, x, sigma)
         denoised = denoise(x, per_image(sigma, x))
-        on_step(index, x, denoised)
+        watch.tell(index, x, denoised)
         if sigma_next == 0:
             x = denoised
             continue
@@ -117,10 +120,10 @@ def sample_dpmpp_2m_sde(
     noise: Noise,
     eta: float = 1.0,
     noise_strength: float = 1.0,
-    on_step: OnStep = ignore_step,
+    watch: Watch = UNWATCHED,
 ) -> Tensor:
     """The second-order multistep SDE solver, its correction by the midpoint rule."""
-    return _two_m_sde(denoise, x, sigmas, _Sde(noise, eta, noise_strength, "midpoint"), on_step)
+    return _two_m_sde(denoise, x, sigmas, _Sde(noise, eta, noise_strength, "midpoint"), watch)
 
 
 def sample_dpmpp_2m_sde_heun(
@@ -131,10 +134,10 @@ def sample_dpmpp_2m_sde_heun(
     noise: Noise,
     eta: float = 1.0,
     noise_strength: float = 1.0,
-    on_step: OnStep = ignore_step,
+    watch: Watch = UNWATCHED,
 ) -> Tensor:
     """The second-order multistep SDE solver, its correction by Heun's rule."""
-    return _two_m_sde(denoise, x, sigmas, _Sde(noise, eta, noise_strength, "heun"), on_step)
+    return _two_m_sde(denoise, x, sigmas, _Sde(noise, eta, noise_strength, "heun"), watch)
 
 
 class _Sde:
@@ -157,12 +160,13 @@ class _Sde:
         return 1 + math.expm1(-length) / length
 
 
-def _two_m_sde(denoise: Denoiser, x: Tensor, sigmas: Tensor, sde: _Sde, on_step: OnStep) -> Tensor:
+def _two_m_sde(denoise: Denoiser, x: Tensor, sigmas: Tensor, sde: _Sde, watch: Watch) -> Tensor:
     previous: Tensor | None = None
     previous_h = 0.0
     for index, (sigma, sigma_next) in enumerate(pairwise(sigmas.tolist())):
+        x = watch.begin(index, x, sigma)
         denoised = denoise(x, per_image(sigma, x))
-        on_step(index, x, denoised)
+        watch.tell(index, x, denoised)
         if sigma_next == 0:
             return denoised
         h = math.log(sigma / sigma_next)
@@ -183,14 +187,15 @@ def sample_dpmpp_3m_sde(
     noise: Noise,
     eta: float = 1.0,
     noise_strength: float = 1.0,
-    on_step: OnStep = ignore_step,
+    watch: Watch = UNWATCHED,
 ) -> Tensor:
     """The third-order multistep SDE solver: divided differences of the last three x0, weighted by phi functions."""
     sde = _Sde(noise, eta, noise_strength, "heun")
     before: list[tuple[Tensor, float]] = []
     for index, (sigma, sigma_next) in enumerate(pairwise(sigmas.tolist())):
+        x = watch.begin(index, x, sigma)
         denoised = denoise(x, per_image(sigma, x))
-        on_step(index, x, denoised)
+        watch.tell(index, x, denoised)
         if sigma_next == 0:
             return denoised
         h = math.log(sigma / sigma_next)

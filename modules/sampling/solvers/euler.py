@@ -9,12 +9,12 @@ from torch import Tensor
 from modules.sampling.denoisers import Denoiser
 from modules.sampling.solvers.common import (
     NO_CHURN,
+    UNWATCHED,
     Churn,
     Noise,
-    OnStep,
+    Watch,
     ancestral_split,
     derivative,
-    ignore_step,
     per_image,
 )
 
@@ -26,14 +26,15 @@ def sample_euler(
     *,
     noise: Noise,
     churn: Churn = NO_CHURN,
-    on_step: OnStep = ignore_step,
+    watch: Watch = UNWATCHED,
 ) -> Tensor:
     """Karras et al. 2022 (arXiv:2206.00364), algorithm 2 without its second-order correction."""
     levels = sigmas.tolist()
     for index, (sigma, sigma_next) in enumerate(pairwise(levels)):
+        x = watch.begin(index, x, sigma)
         x, sigma = churn.raised(x, sigma, len(levels) - 1, noise)
         denoised = denoise(x, per_image(sigma, x))
-        on_step(index, x, denoised)
+        watch.tell(index, x, denoised)
         x = x + derivative(x, sigma, denoised) * (sigma_next - sigma)
     return x
 
@@ -45,13 +46,14 @@ def sample_euler_ancestral(
     *,
     noise: Noise,
     eta: float = 1.0,
-    on_step: OnStep = ignore_step,
+    watch: Watch = UNWATCHED,
 ) -> Tensor:
     """Euler steps down to sigma_down, each followed by fresh noise up to the next level."""
     levels = sigmas.tolist()
     for index, (sigma, sigma_next) in enumerate(pairwise(levels)):
+        x = watch.begin(index, x, sigma)
         denoised = denoise(x, per_image(sigma, x))
-        on_step(index, x, denoised)
+        watch.tell(index, x, denoised)
         sigma_down, sigma_up = ancestral_split(sigma, sigma_next, eta)
         x = x + derivative(x, sigma, denoised) * (sigma_down - sigma)
         if sigma_next > 0:

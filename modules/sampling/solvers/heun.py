@@ -9,7 +9,7 @@ from torch import Tensor
 
 from modules.sampling.denoisers import Denoiser
 from modules.sampling.schedules import karras_between
-from modules.sampling.solvers.common import NO_CHURN, Churn, Noise, OnStep, derivative, ignore_step, per_image
+from modules.sampling.solvers.common import NO_CHURN, UNWATCHED, Churn, Noise, Watch, derivative, per_image
 
 FEWEST_STEPS_TO_RESTART = 20
 STEPS_FOR_TWO_RESTARTS = 36
@@ -25,14 +25,15 @@ def sample_heun(
     *,
     noise: Noise,
     churn: Churn = NO_CHURN,
-    on_step: OnStep = ignore_step,
+    watch: Watch = UNWATCHED,
 ) -> Tensor:
     """Karras et al. 2022 (arXiv:2206.00364), algorithm 2: two calls of the model a step, one in the last."""
     levels = sigmas.tolist()
     for index, (sigma, sigma_next) in enumerate(pairwise(levels)):
+        x = watch.begin(index, x, sigma)
         x, sigma = churn.raised(x, sigma, len(levels) - 1, noise)
         denoised = denoise(x, per_image(sigma, x))
-        on_step(index, x, denoised)
+        watch.tell(index, x, denoised)
         x = _heun_step(denoise, x, (sigma, sigma_next), denoised)
     return x
 
@@ -43,7 +44,7 @@ def sample_heunpp2(
     sigmas: Tensor,
     *,
     noise: Noise,
-    on_step: OnStep = ignore_step,
+    watch: Watch = UNWATCHED,
 ) -> Tensor:
     """Heun++: the slopes here and one and two steps ahead, weighed by their noise levels; `noise` is not drawn from.
 
@@ -52,8 +53,9 @@ def sample_heunpp2(
     """
     levels = sigmas.tolist()
     for index, sigma in enumerate(levels[:-1]):
+        x = watch.begin(index, x, sigma)
         denoised = denoise(x, per_image(sigma, x))
-        on_step(index, x, denoised)
+        watch.tell(index, x, denoised)
         slope = derivative(x, sigma, denoised)
         # No slope is asked for at the end of the schedule, where sigma is 0.
         path = [sigma, *levels[index + 1 : -1][:2]]
@@ -80,7 +82,7 @@ def sample_restart(
     sigmas: Tensor,
     *,
     noise: Noise,
-    on_step: OnStep = ignore_step,
+    watch: Watch = UNWATCHED,
 ) -> Tensor:
     """Restart sampling of Xu et al. 2023 (arXiv:2306.14878), algorithm 2, over Heun steps.
 
@@ -91,8 +93,9 @@ def sample_restart(
     for index, (sigma, sigma_next) in enumerate(_restart_steps(sigmas)):
         if last is not None and last < sigma:
             x = x + noise(last, sigma) * (sigma**2 - last**2) ** 0.5
+        x = watch.begin(index, x, sigma)
         denoised = denoise(x, per_image(sigma, x))
-        on_step(index, x, denoised)
+        watch.tell(index, x, denoised)
         x = _heun_step(denoise, x, (sigma, sigma_next), denoised)
         last = sigma_next
     return x

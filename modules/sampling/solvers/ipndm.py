@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from torch import Tensor
 
 from modules.sampling.denoisers import Denoiser
-from modules.sampling.solvers.common import ADAMS, Noise, OnStep, derivative, ignore_step, per_image
+from modules.sampling.solvers.common import ADAMS, UNWATCHED, Noise, Watch, derivative, per_image
 
 ORDER = len(ADAMS)
 
@@ -24,10 +24,10 @@ def sample_ipndm(
     sigmas: Tensor,
     *,
     noise: Noise,
-    on_step: OnStep = ignore_step,
+    watch: Watch = UNWATCHED,
 ) -> Tensor:
     """The weights of equal steps, whatever the steps are; deterministic, so `noise` is not drawn from."""
-    return _multistep(denoise, x, sigmas, _of_equal_steps, on_step)
+    return _multistep(denoise, x, sigmas, _of_equal_steps, watch)
 
 
 def sample_ipndm_v(
@@ -36,19 +36,20 @@ def sample_ipndm_v(
     sigmas: Tensor,
     *,
     noise: Noise,
-    on_step: OnStep = ignore_step,
+    watch: Watch = UNWATCHED,
 ) -> Tensor:
     """Weights that follow the lengths of the steps; deterministic, so `noise` is not drawn from."""
-    return _multistep(denoise, x, sigmas, _of_any_steps, on_step)
+    return _multistep(denoise, x, sigmas, _of_any_steps, watch)
 
 
-def _multistep(denoise: Denoiser, x: Tensor, sigmas: Tensor, direction: Direction, on_step: OnStep) -> Tensor:
+def _multistep(denoise: Denoiser, x: Tensor, sigmas: Tensor, direction: Direction, watch: Watch) -> Tensor:
     levels = sigmas.tolist()
     slopes: list[Tensor] = []
     lengths: list[float] = []
     for index, sigma in enumerate(levels[:-1]):
+        x = watch.begin(index, x, sigma)
         denoised = denoise(x, per_image(sigma, x))
-        on_step(index, x, denoised)
+        watch.tell(index, x, denoised)
         slopes = [derivative(x, sigma, denoised), *slopes[: ORDER - 1]]
         lengths = [levels[index + 1] - sigma, *lengths[: ORDER - 1]]
         x = x + lengths[0] * direction(slopes, lengths)

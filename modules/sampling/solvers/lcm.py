@@ -7,7 +7,7 @@ from itertools import pairwise
 from torch import Tensor
 
 from modules.sampling.denoisers import Denoiser
-from modules.sampling.solvers.common import Noise, OnStep, ignore_step, per_image
+from modules.sampling.solvers.common import UNWATCHED, Noise, Watch, per_image
 
 
 def sample_lcm(
@@ -16,12 +16,13 @@ def sample_lcm(
     sigmas: Tensor,
     *,
     noise: Noise,
-    on_step: OnStep = ignore_step,
+    watch: Watch = UNWATCHED,
 ) -> Tensor:
     """Multistep consistency sampling (Song et al. 2023, arXiv:2303.01469, algorithm 1): to x0, then noise anew."""
     for index, (sigma, sigma_next) in enumerate(pairwise(sigmas.tolist())):
+        x = watch.begin(index, x, sigma)
         denoised = denoise(x, per_image(sigma, x))
-        on_step(index, x, denoised)
+        watch.tell(index, x, denoised)
         x = denoised
         if sigma_next > 0:
             x = x + noise(sigma, sigma_next) * sigma_next

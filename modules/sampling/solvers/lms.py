@@ -9,7 +9,7 @@ from numpy.polynomial import Polynomial
 from torch import Tensor
 
 from modules.sampling.denoisers import Denoiser
-from modules.sampling.solvers.common import Noise, OnStep, derivative, ignore_step, per_image
+from modules.sampling.solvers.common import UNWATCHED, Noise, Watch, derivative, per_image
 
 ORDER = 4
 
@@ -20,14 +20,15 @@ def sample_lms(
     sigmas: Tensor,
     *,
     noise: Noise,
-    on_step: OnStep = ignore_step,
+    watch: Watch = UNWATCHED,
 ) -> Tensor:
     """Integrate the polynomial through the last four derivatives; deterministic, so `noise` is not drawn from."""
     levels = sigmas.tolist()
     slopes: list[Tensor] = []
     for index, sigma in enumerate(levels[:-1]):
+        x = watch.begin(index, x, sigma)
         denoised = denoise(x, per_image(sigma, x))
-        on_step(index, x, denoised)
+        watch.tell(index, x, denoised)
         slopes = [derivative(x, sigma, denoised), *slopes[: ORDER - 1]]
         weights = _adams_weights([levels[index - back] for back in range(len(slopes))], sigma, levels[index + 1])
         x = x + sum(weight * slope for weight, slope in zip(weights, slopes, strict=True))

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from modules.sampling.denoisers import Denoiser
-from modules.sampling.solvers.common import Noise, OnStep, ignore_step, per_image
+from modules.sampling.solvers.common import UNWATCHED, Noise, Watch, per_image
 from modules.sampling.solvers.ddim import unit_variance
 
 
@@ -48,7 +48,7 @@ def sample_unipc(
     *,
     noise: Noise,
     unipc: UniPcOptions = DEFAULTS,
-    on_step: OnStep = ignore_step,
+    watch: Watch = UNWATCHED,
 ) -> Tensor:
     """Algorithm 5 and 8 (multistep); the last step has no corrector. Deterministic: `noise` is not drawn from."""
     levels = sigmas.tolist()
@@ -57,8 +57,9 @@ def sample_unipc(
     past: list[tuple[float, Tensor]] = []
     correct: _Step | None = None
     for index, sigma in enumerate(levels[:-1]):
+        x = watch.begin(index, x, sigma)
         denoised = denoise(x, per_image(sigma, x))
-        on_step(index, x, denoised)
+        watch.tell(index, x, denoised)
         if correct is not None:
             x = correct.corrected(denoised)
         past = [(sigma, denoised), *past[: unipc.order - 1]]
