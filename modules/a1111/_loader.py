@@ -131,7 +131,7 @@ def load_extensions() -> None:
     if str(REPO_ROOT) not in sys.path:
         sys.path.insert(0, str(REPO_ROOT))
     _open_namespace()
-    _write_form_values()
+    _write_files()
     _load_own()
     failed: set[str] = set()
     for file in files_of(SCRIPTS, ".py"):
@@ -183,12 +183,12 @@ def _open_namespace() -> None:
             namespace.__path__ = [*namespace.__path__, folder]
 
 
-def _write_form_values() -> None:
-    """Have the file be there in which A1111 keeps its form's first values: some read it when they are imported."""
-    path = HOST.config.data_dir / FORM_VALUES_FILE
-    if not path.exists():
-        with contextlib.suppress(OSError):
-            path.write_text("{}\n", encoding="utf-8")
+def _write_files() -> None:
+    """Have the files be there in which A1111 keeps options and its form's first values, since some open them."""
+    for path in (HOST.config.settings_file, HOST.config.data_dir / FORM_VALUES_FILE):
+        if not path.exists():
+            with contextlib.suppress(OSError):
+                path.write_text("{}\n", encoding="utf-8")
 
 
 def _load_own() -> None:

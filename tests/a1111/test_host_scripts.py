@@ -66,11 +66,11 @@ def test_what_cannot_be_is_named(upscale: Any) -> None:
     assert processed(upscale, upscaler_1_name="None").image is PICTURE
 
 
-def test_the_forms_file_is_there_before_extensions_are_imported_and_is_never_written_over(start: Start) -> None:
+def test_a1111s_files_are_there_before_extensions_are_imported_and_are_never_written_over(start: Start) -> None:
     easel = start("sample-callbacks")
-    file = Path(shared.cmd_opts.ui_config_file)
-    assert file.parent == easel.services.config.data_dir
-    assert json.loads(file.read_text()) == {}
+    file, options = Path(shared.cmd_opts.ui_config_file), Path(shared.cmd_opts.ui_settings_file)
+    assert file.parent == options.parent == easel.services.config.data_dir
+    assert json.loads(file.read_text()) == json.loads(options.read_text()) == {}
     file.write_text('{"txt2img/Steps/value": 7}')
     start()
     assert json.loads(file.read_text()) == {"txt2img/Steps/value": 7}

@@ -36,7 +36,10 @@ STAND_INS = HERE / "stand_ins"
 
 @dataclass
 class Result:
-    """What became of one extension; each part is "" where all is well, else what is wrong."""
+    """What became of one extension; each part is "" where all is well, else what is wrong.
+
+    `changed`: on which tabs the same seed makes another picture with it switched on.
+    """
 
     name: str
     commit: str = ""
@@ -45,6 +48,7 @@ class Result:
     load: str = "not tried"
     page: str = "not tried"
     runs: dict[str, str] = field(default_factory=dict)
+    changed: list[str] = field(default_factory=list)
     routes: str = "none"
     scenario: str = "none"
     off: str = "not tried"
@@ -198,9 +202,13 @@ def _make(page: Watched, site: Site, results: list[Result]) -> None:
             chooser.set_input_files(picture(site.folder))
             page.page.wait_for_timeout(500)
         page.prepare(**SMALL)
+        page.fix_seed()
         run(f"{tab} plain")
+        plain = page.pixels()
         if alone and page.switch_on():
             run(f"{tab} on")
+            if page.pixels() != plain:
+                results[0].changed.append(tab)
             page.page.reload()
             page.wait_ready()
             page.wait_extensions()
@@ -261,17 +269,23 @@ def _nothing(_: Site) -> None:
 
 def table(results: list[Result]) -> str:
     """Return the results as a table in Markdown."""
-    lines = ["| extension | commit | install | loads | page | runs | routes | scenario | off |", "|" + " --- |" * 9]
+    lines = ["| extension | commit | install | loads | page | runs | changes | routes | scenario | off |"]
+    lines.append("|" + " --- |" * 10)
     for each in results:
         runs = "; ".join(f"{what}: {said}" for what, said in each.runs.items() if said)
         made = runs or ("not tried" if not each.runs else "")
-        cells = (each.install, each.load, each.page, made, each.routes, each.scenario, each.off)
-        shown = (f"{each.commit} {each.commit_date}", *("yes" if not cell else _short(cell) for cell in cells))
+        before, after = (each.install, each.load, each.page, made), (each.routes, each.scenario, each.off)
+        changes = ", ".join(each.changed) or "-"
+        said = [*(_answer(cell) for cell in before), changes, *(_answer(cell) for cell in after)]
+        shown = (f"{each.commit} {each.commit_date}", *said)
         lines.append("| " + " | ".join((each.name, *shown)) + " |")
     return "\n".join(lines)
 
 
-def _short(text: str) -> str:
+def _answer(text: str) -> str:
+    """Return "yes", or in short what is wrong."""
+    if not text:
+        return "yes"
     return text.replace("|", "/").replace("\n", " ")[:300]
 
 

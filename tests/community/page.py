@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 from PIL import Image
 from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, TimeoutError, expect, sync_playwright
 
@@ -73,6 +75,20 @@ class Watched(Easel):
         self.page.wait_for_function("document.documentElement.dataset.job === 'idle'", timeout=JOB_MS)
         job: dict[str, Any] = self.page.evaluate("window.easel.live.job")
         return "" if job["state"] == "finished" else f"job {job['state']}: {job.get('error')}"
+
+    def fix_seed(self) -> None:
+        """Have all runs from now on begin with the same noise."""
+        self.page.evaluate("place => window.easel.pages[place].form.set({seed: '5'})", self.place)
+        self.page.wait_for_function("place => window.easel.pages[place].form.values.seed === '5'", arg=self.place)
+
+    def pixels(self) -> bytes:
+        """Return the pixels of the newest picture that the tab shows."""
+        script = "place => window.easel.pages[place].gallery.job.images[0].url"
+        self.page.wait_for_function(
+            "place => window.easel.pages[place].gallery.job?.id === window.easel.live.job?.id", arg=self.place,
+        )  # fmt: skip
+        answer = httpx.get(f"{self.url}{self.page.evaluate(script, self.place)}", timeout=30)
+        return Image.open(io.BytesIO(answer.content)).convert("RGB").tobytes()
 
     def scripts(self) -> list[str]:
         """Return the titles of selectable scripts that are not ours."""
