@@ -1,6 +1,7 @@
 """What every test shares: no network, no analytics, the repository on the import path, where things lie."""
 
 import gc
+import importlib
 import os
 import sys
 from pathlib import Path
@@ -22,6 +23,8 @@ settings.register_profile("easel", deadline=None, database=None)
 settings.load_profile("easel")
 if str(ROOT) not in sys.path:
     sys.path.insert(0, str(ROOT))
+# As in the program: whatever imports Gradio first, it is then the quick way.
+importlib.import_module("modules.web")
 
 
 @pytest.fixture(scope="session")

@@ -262,6 +262,9 @@ class CheckpointLayout:
     vae: VaeLayout = field(default_factory=VaeLayout)
     depth: MidasLayout | None = None
 
+    def __hash__(self) -> int:
+        return hash((self.unet, tuple(self.texts.items()), self.vae, self.depth))
+
     def shapes(self) -> dict[str, Shape]:
         parts = {"model.diffusion_model.": self.unet.shapes(), "first_stage_model.": self.vae.shapes()}
         parts |= {prefix: text.shapes() for prefix, text in self.texts.items()}

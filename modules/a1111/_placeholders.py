@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from functools import cache
+from collections.abc import Iterator
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -20,6 +21,7 @@ ALTERNATIVES = {
     "modules.sd_vae": "the option sd_vae",
 }
 """What else there is, by the beginning of the name."""
+_FILES_REMEMBERED = 4096
 
 
 class NotInEasel(EaselError, NotImplementedError):
@@ -87,12 +89,24 @@ def _refuse(name: str) -> NoReturn:
     raise NotInEasel(f"{who} {name}, which Easel does not have.{f' There is {instead}.' if instead else ''}")
 
 
+def calling_files() -> Iterator[str]:
+    """Yield the file of the function that asks, of the one that has called it, and so on.
+
+    `inspect.stack` tells them too, but looks through all of sys.modules for each of them.
+    """
+    frame = inspect.currentframe()
+    frame = frame.f_back if frame is not None else None
+    while frame is not None:
+        yield frame.f_code.co_filename
+        frame = frame.f_back
+
+
 def calling_extension() -> str:
     """Return the folder name of the extension whose code is running, the innermost one; "" where there is none."""
-    frame = inspect.currentframe()
-    while frame is not None:
-        parts = Path(frame.f_code.co_filename).parts
-        if EXTENSIONS in parts[:-2]:
-            return parts[len(parts) - 1 - parts[::-1].index(EXTENSIONS) + 1]
-        frame = frame.f_back
-    return ""
+    return next(filter(None, map(_extension_folder, calling_files())), "")
+
+
+@lru_cache(maxsize=_FILES_REMEMBERED)
+def _extension_folder(file: str) -> str:
+    parts = Path(file).parts
+    return parts[len(parts) - parts[::-1].index(EXTENSIONS)] if EXTENSIONS in parts[:-2] else ""

@@ -7,7 +7,6 @@ for its extension, and the others are called all the same.
 from __future__ import annotations
 
 import dataclasses
-import inspect
 import logging
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -23,6 +22,7 @@ from modules.a1111._callback_params import (
     UiTrainTabParams,
 )
 from modules.a1111._host import HOST, arranged, extension_of
+from modules.a1111._placeholders import calling_files
 from modules.plugins.reports import Part
 
 __all__ = [
@@ -70,10 +70,7 @@ def add_callback(
 
 
 def _caller() -> str:
-    for frame in inspect.stack(context=0):
-        if frame.filename != __file__:
-            return frame.filename
-    return "unknown file"
+    return next((file for file in calling_files() if file != __file__), "unknown file")
 
 
 def _register(category: str, callback: Callable[..., Any], name: str | None) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections import namedtuple
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 from modules.a1111 import _loader, paths_internal
 from modules.a1111._host import HOST
 from modules.a1111._loader import LOADED, ScriptClassData, ScriptFile
+from modules.a1111._placeholders import calling_files
 from modules.a1111._runner import ScriptRunner
 from modules.a1111._script_base import (
     AlwaysVisible,
@@ -53,9 +53,9 @@ def basedir() -> str:
     """Return the folder of the extension that is being loaded; later, that of the extension whose code calls."""
     if LOADED.current_folder:
         return LOADED.current_folder
-    for frame in inspect.stack(context=0)[1:]:
+    for file in calling_files():
         for extension in HOST.extensions:
-            if Path(frame.filename).is_relative_to(extension.path):
+            if Path(file).is_relative_to(extension.path):
                 return str(extension.path)
     return str(paths_internal.script_path)
 

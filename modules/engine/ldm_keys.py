@@ -10,10 +10,10 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from accelerate import init_empty_weights
 from diffusers import UNet2DConditionModel
 from torch import Tensor
 
+from modules.engine.building import WithoutWeights
 from modules.library.unet_layouts import USUAL, UNetLayout
 
 UNET_PREFIX = USUAL.prefix
@@ -46,7 +46,7 @@ def unet_tensors(
     blocks = _unet_blocks(config)
     if not layout.dotless:
         return {_unet_name(name, blocks): tensor for name, tensor in inside.items()}
-    with init_empty_weights():
+    with WithoutWeights():
         wanted = UNet2DConditionModel.from_config(dict(config)).state_dict()
     layers = original_names(config, {name.rpartition(".")[0] for name in wanted})
     dotless = {name: f"{layers[name.rpartition('.')[0]]}{name.rpartition('.')[2]}".replace(".", "") for name in wanted}

@@ -5,18 +5,17 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import torch
-from accelerate import init_empty_weights
 from diffusers import AutoencoderKL, UNet2DConditionModel
 from safetensors import SafetensorError
 from torch import Tensor
-from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
+from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
 
 from modules.core.errors import ModelUnavailable
+from modules.engine.building import WithoutWeights
 from modules.engine.families import (
     EPSILON,
     FAMILIES,
@@ -33,6 +32,7 @@ from modules.engine.memory import DevicePlan, Residency
 from modules.engine.open_clip_keys import PROJECTION, from_open_clip
 from modules.engine.relief import Relief
 from modules.engine.weights import Progress, Reading, read_tensors
+from modules.engine.words import tokenizer_of
 from modules.library.catalog import CheckpointEntry
 from modules.library.identify import (
     TEXT_ENCODERS,
@@ -207,17 +207,10 @@ def _text_part(raw: RawParts, spec: TextSpec, dtype: torch.dtype) -> TextPart:
     if wrapped:
         tensors = {name if name == PROJECTION else f"text_model.{name}": tensor for name, tensor in tensors.items()}
     encoder = _built(lambda: kind(CLIPTextConfig(**config)), tensors, spec.part.replace("_", " "), _Kind(dtype))
-    tokenizer = _tokenizer(raw.tokenizers[spec.part])
+    tokenizer = tokenizer_of(raw.tokenizers[spec.part])
     # diffusers' folders of SD 2.x come without the layer that is left out.
     already_cut = raw.from_folder and spec.normed and not spec.clip_skip
     return TextPart(spec, encoder, tokenizer, 0 if already_cut else 1)
-
-
-@lru_cache(maxsize=4)
-def _tokenizer(folder: Path) -> CLIPTokenizer:
-    """Return the tokenizer of a folder; nearly all models share one, which takes longer to read than to use."""
-    tokenizer: CLIPTokenizer = CLIPTokenizer.from_pretrained(folder, local_files_only=True)
-    return tokenizer
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,7 +231,7 @@ def _built(build: Callable[[], Any], tensors: Mapping[str, Tensor], label: str, 
 
     The network is built without memory for its own weights. Its buffers are real: they are no part of the file.
     """
-    with init_empty_weights(include_buffers=False):
+    with WithoutWeights():
         network = build()
     own = dict(network.state_dict())
     missing = sorted(set(own) - set(tensors))

@@ -160,8 +160,8 @@ class ModelShelf:
         model = self._loaded.pop(entry.path, None)
         seconds = 0.0
         if model is None or not _same(model.bundle, entry):
-            model = None
-            self._make_room(beside)
+            outdated, model = model is not None, None
+            self._make_room(beside, outdated)
             started = time.monotonic()
             model = self._load(entry, sink, self._lent(entry, vae))
             seconds = time.monotonic() - started
@@ -245,14 +245,19 @@ class ModelShelf:
         if answer.exception() is None:
             self.files.checkpoints.hashed(entry)
 
-    def _make_room(self, beside: LoadedModel | None) -> None:
-        """Forget the checkpoints used longest ago, so that one more is within the limit."""
+    def _make_room(self, beside: LoadedModel | None, outdated: bool) -> None:
+        """Forget the checkpoints used longest ago, so that one more is within the limit.
+
+        `outdated`: one was forgotten already. Models refer to themselves: only a search gives their memory back.
+        """
+        before = len(self._loaded)
         most = max(self.rules.keep(), 2 if beside is not None else 1) - 1
         for path in [path for path, model in self._loaded.items() if model is not beside]:
             if len(self._loaded) <= most:
                 break
             del self._loaded[path]
-        gc.collect()
+        if outdated or len(self._loaded) < before:
+            gc.collect()
         if self.plan.device.type == "cuda":
             torch.cuda.empty_cache()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -11,7 +12,6 @@ from typing import Any
 
 from PIL import Image
 from torch import Tensor
-from transformers import CLIPTokenizer
 
 from modules.cli import AppConfig
 from modules.core.errors import FieldProblem, InvalidRequest, ModelUnavailable
@@ -22,7 +22,7 @@ from modules.core.request import GenerationRequest
 from modules.core.result import GenerationResult
 from modules.engine.context import RunContext
 from modules.engine.depth import DEPTH_FOLDERS
-from modules.engine.families import CONFIGS, ModelBundle
+from modules.engine.families import TOKENIZER, ModelBundle
 from modules.engine.generate import Run
 from modules.engine.memory import DevicePlan, DeviceWishes, explaining_out_of_memory, plan_device
 from modules.engine.models import ModelShelf, ShelfRules
@@ -31,6 +31,7 @@ from modules.engine.plan import Plan, make_plan
 from modules.engine.preview import CHEAP, Previewer
 from modules.engine.source import PictureSource
 from modules.engine.text import text_widths, vocabulary_of
+from modules.engine.words import tokenizer_of
 from modules.hooks.registry import HookRegistry, RunHooks
 from modules.hooks.spec import Generation
 from modules.library.files import ModelFiles
@@ -76,7 +77,7 @@ class DiffusionEngine:
         self.plan: DevicePlan = plan_device(self.settings.wishes)
         self.shelf = ModelShelf(files, self.plan, self.settings.shelf)
         self._previewer = Previewer(self.settings.preview_folders)
-        self._tokenizer = CLIPTokenizer.from_pretrained(CONFIGS / "clip_tokenizer")
+        self._tokenizer = tokenizer_of(TOKENIZER, "page")
         self._vocabularies: dict[tuple[int, ...], Vocabulary] = {}
         logger.info("Pictures are made on %s in %s.", self.plan.device, self.plan.dtype)
 
@@ -197,7 +198,10 @@ def create_engine(
                 hash_soon=hash_soon,
             ),
         )
-    return DiffusionEngine(files, settings)
+    engine = DiffusionEngine(files, settings)
+    # What was imported is millions of objects, none of them garbage; each search for some would look at all of them.
+    gc.freeze()
+    return engine
 
 
 def _checked_plan(request: GenerationRequest) -> Plan:

@@ -43,6 +43,7 @@ class AssetServer:
     def __init__(self, app: ASGIApp, folders: Mapping[str, Path]) -> None:
         self._app = app
         self._folders = dict(folders)
+        self._names = {folder: frozenset(file.name for file in folder.iterdir()) for folder in folders.values()}
         self._loaded: dict[str, _Asset] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -65,7 +66,7 @@ class AssetServer:
         folder = self._folders.get(beginning + "/")
         media_type = MEDIA_TYPES.get(Path(name).suffix)
         # Only names that the folder itself lists are opened, so no name can lead out of it.
-        if folder is None or media_type is None or name not in {file.name for file in folder.iterdir()}:
+        if folder is None or media_type is None or name not in self._names[folder]:
             return None
         content = changed((folder / name).read_bytes())
         self._loaded[path] = _Asset(content, gzip.compress(content, COMPRESSION_LEVEL), media_type)

@@ -1,6 +1,7 @@
 """What is changed in the scripts of Gradio's page before they are served.
 
 Each change names its place by what stands there, so another version of Gradio that has it elsewhere is served as it is.
+Those that begin with a name begin at its first letter and take it whole: else every end of every name is tried.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ MOUNTING = Change(
 With `easelMountAll` set before it starts, all of it is there, as extensions for A1111 expect.
 """
 BUILDING = Change(
-    re.compile(rb"(\w+\(\)),(\w+\(\(\)=>\{\w+\.reload\(\w+\.components,)"),
+    re.compile(rb"\b(\w++\(\)),(\w+\(\(\)=>\{\w+\.reload\(\w+\.components,)"),
     rb"\1&&\2",
 )
 """Gradio builds the tree of a page's components twice: when it has loaded, and at once after that as if it were new.
@@ -40,7 +41,9 @@ ASKING = Change(
 )
 """Gradio walks through the tree for each value that it hands to an event, though a mounted component knows its own."""
 TIMING = Change(
-    re.compile(rb"(\w+)&&(\w+\(\)\}\)\}let \w+=\w+\(\(\)=>\{let \w+=null;.{0,4000}?(\w)\.status===`pending`\?)", re.S),
+    re.compile(
+        rb"\b(\w++)&&(\w+\(\)\}\)\}let \w+=\w+\(\(\)=>\{let \w+=null;.{0,4000}?(\w)\.status===`pending`\?)", re.S
+    ),
     rb"(\1&&=\3.status===`pending`)&&\2",
 )
 """The clock of what is shown while the page loads goes on at every frame for as long as the page is open."""

@@ -37,6 +37,7 @@ from modules.web.download_routes import make_download_router
 from modules.web.extension_routes import make_extension_router
 from modules.web.foreign_files import Places, make_file_router
 from modules.web.forms import PAGE_FIELDS, describe_overrides
+from modules.web.frugal import spare_work
 from modules.web.guard import LARGEST_BODY, LARGEST_PICTURE_BODY, Guard, HostNames
 from modules.web.input_routes import make_input_router
 from modules.web.job_routes import make_job_router
@@ -72,8 +73,6 @@ STATUS_OF_ERROR: Mapping[type[EaselError], int] = {
     StorageFailed: 507,
 }
 QUICK_COMPRESSION = 4
-QUEUE_PAUSES = (0.05, 0.1)
-"""Seconds between two looks for queued events, and for their progress, as Gradio has them on Windows."""
 
 
 def create_app(services: WebServices) -> Guard:
@@ -151,8 +150,6 @@ def assets_address() -> str:
 
 def _mount_page(app: FastAPI, services: WebServices, chooser: CheckpointChooser) -> FastAPI:
     page = build_page(services, chooser)
-    # Only extensions' events are queued. Gradio asks a thousand times in a second whether there are any, even at night.
-    page._queue.sleep_when_free, page._queue.progress_update_sleep_when_free = QUEUE_PAUSES
     services.panels.started(page, app)
     mounted: FastAPI = gr.mount_gradio_app(
         app,
@@ -169,6 +166,7 @@ def _mount_page(app: FastAPI, services: WebServices, chooser: CheckpointChooser)
         mcp_server=False,
         enable_monitoring=False,
     )
+    spare_work(page)
     return mounted
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from modules.a1111 import _adapter
+from modules.a1111 import _adapter, _gradio3
 from modules.a1111._host import HOST, Connection, Host
 from modules.a1111._loader import LOADED
 from modules.cli import parse_arguments
@@ -90,6 +90,7 @@ def start(tmp_path: Path, engine_files: tuple[ModelFiles, DiffusionEngine]) -> I
 
     yield make
     _adapter.stop()
+    _gradio3.shim().remove()
     LOADED.scripts.clear()
     LOADED.postprocessing.clear()
     LOADED.modules.clear()

@@ -38,8 +38,8 @@ def test_nothing_of_the_adapter_is_loaded_before_it_is_asked_for() -> None:
     script = (
         "import sys, modules.app, modules.jobs.runner\n"
         "assert not any(name.startswith('modules.a1111') for name in sys.modules)\n"
-        "from modules import sd_hijack_unet\n"
-        "assert 'modules.a1111.sd_hijack_unet' in sys.modules\n"
+        "from modules import errors\n"
+        "assert 'modules.a1111.errors' in sys.modules\n"
     )
     subprocess.run([sys.executable, "-c", script], cwd=ROOT, check=True, timeout=120)
 

@@ -16,7 +16,6 @@ from modules.a1111._host import HOST, Host
 from modules.a1111._loader import LOADED
 from modules.app import Application, build
 from modules.cli import parse_arguments
-from modules.web.server import create_app
 from tests.web.conftest import BASE
 from tests.web.site import site_config
 
@@ -32,9 +31,7 @@ def with_samples(
     for name in names:
         shutil.copytree(SAMPLES / name, folder / "extensions" / name)
     told = parse_arguments(["--data-dir", str(folder), *arguments], {}, strict=False)
-    own = {
-        name: getattr(told, name) for name in ("arguments", "foreign_flags", "safe_mode", "disable_extensions")
-    }
+    own = {name: getattr(told, name) for name in ("arguments", "foreign_flags", "safe_mode", "disable_extensions")}
     # Nothing is ever installed for a test: packages would go into the environment that it runs in.
     config = replace(site_config(folder), use_cpu=True, installs=False, **own)
     HOST.own_state = {}
@@ -42,7 +39,7 @@ def with_samples(
         application = build(config)
         try:
             application.services.jobs.start()
-            with TestClient(create_app(application.services), base_url=BASE) as client:
+            with TestClient(application.site, base_url=BASE) as client:
                 yield application, client
         finally:
             application.close()

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
 import io
 import json
-from collections.abc import Iterable
+import re
+import threading
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -15,12 +20,12 @@ from urllib.parse import urlsplit
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
-from playwright.sync_api import BrowserContext, Locator, Page, Route, expect
+from playwright.sync_api import Locator, Page, Route, expect
 
 ASSETS = Path(__file__).parents[2] / "modules" / "web" / "assets"
 STYLES = ("palette.css", "page.css", "canvas.css")
-URL = "http://127.0.0.1:9/"
-"""Nothing listens here: every request is answered by the test."""
+ANSWERED = re.compile(r"^http://[^/]+/(?!assets/)")
+"""What the test answers itself, which is everything but our scripts."""
 INPUTS = "/easel/inputs"
 PAGE = """<!doctype html><html class="{scheme}"><head><link rel="icon" href="data:,"><style>{styles}</style>
 <style>body {{ margin: 0; background: var(--easel-page) }} #place {{ max-width: 640px; margin: 12px }}</style></head>
@@ -40,6 +45,25 @@ Pixels = NDArray[np.uint8]
 Place = tuple[float, float]
 
 
+class _Scripts(SimpleHTTPRequestHandler):
+    """Serves our scripts, quietly."""
+
+    protocol_version = "HTTP/1.1"
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 (its base's name)
+        """Say nothing."""
+
+
+@contextlib.contextmanager
+def scripts_served() -> Iterator[str]:
+    """Serve our scripts below /assets/, and give the address of that place."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(_Scripts, directory=str(ASSETS.parent))) as server:
+        server.daemon_threads = True
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/"
+        server.shutdown()
+
+
 def picture(width: int = 300, height: int = 200, colour: str = "#204060", form: str = "PNG", **wishes: Any) -> bytes:
     out = io.BytesIO()
     Image.new("RGB", (width, height), colour).save(out, form, **wishes)
@@ -50,7 +74,8 @@ def picture(width: int = 300, height: int = 200, colour: str = "#204060", form: 
 class Board:
     """The page as a user has it, and what the server was sent."""
 
-    context: BrowserContext
+    page: Page
+    url: str
     draws: str = "mask"
     scheme: str = ""
     kept: dict[str, bytes] = field(default_factory=dict)
@@ -58,12 +83,11 @@ class Board:
     refusal: str = ""
 
     def __post_init__(self) -> None:
-        self.context.route("**/*", self._answer)
-        self.page: Page = self.context.new_page()
+        self.page.route(ANSWERED, self._answer)
         self.open()
 
     def open(self) -> None:
-        self.page.goto(URL)
+        self.page.goto(self.url)
         self.wait_started()
 
     def reload(self) -> None:
@@ -85,8 +109,6 @@ class Board:
             styles = "".join((ASSETS / name).read_text() for name in STYLES)
             page = PAGE.format(scheme=self.scheme, draws=self.draws, styles=styles)
             route.fulfill(body=page, content_type="text/html")
-        elif path.startswith("/assets/"):
-            route.fulfill(body=(ASSETS / path.removeprefix("/assets/")).read_bytes(), content_type="text/javascript")
         elif path == INPUTS:
             self._take(route)
         elif path.removeprefix(f"{INPUTS}/") in self.kept:

@@ -31,6 +31,8 @@ CHROMIUM_ARGUMENTS = [
 ]
 PATIENCE_MS = 20_000
 STEPS = 6
+START_SECONDS = 100
+"""A server needs some ten seconds of a processor; on a machine with much else to do that takes its time."""
 READY = """() => document.documentElement.dataset.live === "connected" && window.easel?.form.restored
     && document.querySelector("#txt2img_generate")?.checkVisibility()"""
 
@@ -78,7 +80,7 @@ class Server:
                 return True
             return False
 
-        wait_until(answers, 60)
+        wait_until(answers, START_SECONDS)
 
     def stop(self) -> None:
         assert self.process is not None
@@ -258,8 +260,8 @@ class Cable:
 @contextlib.contextmanager
 def running(server: Server) -> Iterator[Server]:
     (server.folder / "gate").mkdir(parents=True, exist_ok=True)
-    server.start()
     try:
+        server.start()
         yield server
     finally:
         server.stop()

@@ -1,4 +1,4 @@
-"""A server with a fake engine for the browser tests: `python tests/browser/serve.py FOLDER PORT [USER:PASSWORD]`.
+"""A server with a fake engine for the browser tests: `python tests/browser/serve.py FOLDER PORT [USER:PASS,…]`.
 
 The engine stands before every step until FOLDER/gate says that it may go on (see `tests.fakes.FileGate`).
 """
@@ -60,5 +60,5 @@ def main(folder: Path, port: int, credentials: tuple[tuple[str, str], ...]) -> N
 
 
 if __name__ == "__main__":
-    user, _, password = (sys.argv[3] if len(sys.argv) > 3 else "").partition(":")
-    main(Path(sys.argv[1]), int(sys.argv[2]), ((user, password),) if user else ())
+    pairs = [text.partition(":") for text in (sys.argv[3] if len(sys.argv) > 3 else "").split(",") if text]
+    main(Path(sys.argv[1]), int(sys.argv[2]), tuple((user, password) for user, _, password in pairs))

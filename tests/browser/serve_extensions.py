@@ -1,4 +1,4 @@
-"""Extensions over local repositories: `python tests/browser/serve_extensions.py FOLDER PORT [USER:PASS,…]`."""
+"""Extensions over local repositories: `python tests/browser/serve_extensions.py FOLDER PORT`."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from tests.plugins.conftest import LOCAL
 from tests.web.site import open_site, site_config
 
 
-def main(folder: Path, port: int, credentials: tuple[tuple[str, str], ...]) -> None:
-    with open_site(site_config(folder, credentials), FakeEngine()) as site:
+def main(folder: Path, port: int) -> None:
+    with open_site(site_config(folder), FakeEngine()) as site:
         site.services.extensions.installer._git = Git(LOCAL)
         uvicorn.run(
             site.application.asgi, host="127.0.0.1", port=port, log_level="warning", timeout_graceful_shutdown=1
@@ -24,5 +24,4 @@ def main(folder: Path, port: int, credentials: tuple[tuple[str, str], ...]) -> N
 
 
 if __name__ == "__main__":
-    pairs = [text.partition(":") for text in (sys.argv[3] if len(sys.argv) > 3 else "").split(",") if text]
-    main(Path(sys.argv[1]), int(sys.argv[2]), tuple((user, password) for user, _, password in pairs))
+    main(Path(sys.argv[1]), int(sys.argv[2]))

@@ -1,4 +1,4 @@
-"""Checkpoints to merge and a hub to download from: `python tests/browser/serve_models.py FOLDER PORT [USER:PASS,…]`.
+"""Checkpoints to merge and a hub to download from: `python tests/browser/serve_models.py FOLDER PORT`.
 
 The hub has the repository me/models. Its file slow.safetensors stops in the middle until FOLDER/go exists.
 """
@@ -47,8 +47,8 @@ def fill_hub(hub: HubServer, folder: Path) -> None:
     threading.Thread(target=open_gate, daemon=True).start()
 
 
-def main(folder: Path, port: int, credentials: tuple[tuple[str, str], ...]) -> None:
-    with hub_server() as hub, open_site(site_config(folder, credentials), FakeEngine()) as site:
+def main(folder: Path, port: int) -> None:
+    with hub_server() as hub, open_site(site_config(folder), FakeEngine()) as site:
         fill_hub(hub, folder)
         join_hub(site, hub)
         uvicorn.run(
@@ -57,5 +57,4 @@ def main(folder: Path, port: int, credentials: tuple[tuple[str, str], ...]) -> N
 
 
 if __name__ == "__main__":
-    pairs = [text.partition(":") for text in (sys.argv[3] if len(sys.argv) > 3 else "").split(",") if text]
-    main(Path(sys.argv[1]), int(sys.argv[2]), tuple((user, password) for user, _, password in pairs))
+    main(Path(sys.argv[1]), int(sys.argv[2]))

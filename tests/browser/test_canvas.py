@@ -4,18 +4,19 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from playwright.sync_api import BrowserContext, expect
+from playwright.sync_api import expect
 
 from tests.browser.board import Board, picture
+from tests.browser.conftest import BlankPage
 
 pytestmark = pytest.mark.browser
 NewBoard = Callable[..., Board]
 
 
 @pytest.fixture
-def new_board(new_context: Callable[..., BrowserContext]) -> NewBoard:
+def new_board(blank_page: BlankPage, scripts: str) -> NewBoard:
     def make(draws: str = "mask", content: bytes | None = None, **wishes: object) -> Board:
-        board = Board(new_context(**wishes), draws, str(wishes.get("scheme", "")))
+        board = Board(blank_page(**wishes), scripts, draws, str(wishes.get("scheme", "")))
         board.show(content or picture())
         return board
 
@@ -242,7 +243,7 @@ def test_a_pen_draws_as_wide_as_it_is_pressed_and_erases_with_its_other_end(new_
 
 def test_one_finger_draws_and_two_zoom_and_undo_by_a_tap(new_board: NewBoard) -> None:
     board = new_board(width=390, height=844)
-    wire = board.context.new_cdp_session(board.page)
+    wire = board.page.context.new_cdp_session(board.page)
 
     def touch(kind: str, *places: tuple[float, float]) -> None:
         points = [{"x": x, "y": y, "id": number} for number, (x, y) in enumerate(map(board.at, places))]
@@ -306,8 +307,8 @@ def test_colours_are_drawn_with_their_opacity_and_taken_from_the_picture(new_boa
     assert flat == pytest.approx([0x90, 0x60, 0x30, 255, 0x20, 0x40, 0x60, 255], abs=2)
 
 
-def test_a_sketch_begins_on_a_white_sheet(new_context: Callable[..., BrowserContext]) -> None:
-    board = Board(new_context(), "colour")
+def test_a_sketch_begins_on_a_white_sheet(blank_page: BlankPage, scripts: str) -> None:
+    board = Board(blank_page(), scripts, "colour")
     board.press("Start with a white sheet")
     board.expect_size(512, 512)
     board.stroke((100, 100), (200, 100))

@@ -6,19 +6,19 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 from PIL import Image, ImageOps
-from playwright.sync_api import BrowserContext, expect
+from playwright.sync_api import expect
 
-from tests.browser.board import URL, Board, picture
-from tests.browser.conftest import Watch
+from tests.browser.board import Board, picture
+from tests.browser.conftest import BlankPage, NewContext, Watch
 
 pytestmark = pytest.mark.browser
 NewBoard = Callable[..., Board]
 
 
 @pytest.fixture
-def new_board(new_context: Callable[..., BrowserContext]) -> NewBoard:
+def new_board(blank_page: BlankPage, scripts: str) -> NewBoard:
     def make(draws: str = "mask", content: bytes | None = None, **wishes: object) -> Board:
-        board = Board(new_context(**wishes), draws)
+        board = Board(blank_page(**wishes), scripts, draws)
         if content is not None:
             board.show(content)
         return board
@@ -91,10 +91,10 @@ def test_a_picture_that_the_server_has_lost_is_sent_again_after_a_reload(new_boa
     assert board.kept[board.ids()["picture"]] == content
 
 
-def test_without_a_database_everything_else_works(new_context: Callable[..., BrowserContext]) -> None:
+def test_without_a_database_everything_else_works(new_context: NewContext, scripts: str) -> None:
     context = new_context()
     context.add_init_script("Object.defineProperty(window, 'indexedDB', { get() { throw new Error('private') } })")
-    board = Board(context)
+    board = Board(context.new_page(), scripts)
     board.show(picture())
     board.stroke((50, 100), (250, 100))
     assert (board.drawing()[100, 60:240] == 255).all()
@@ -187,7 +187,7 @@ def test_files_and_our_own_pictures_can_be_dropped(new_board: NewBoard) -> None:
     board.drop(picture(120, 80), "dropped.png")
     board.expect_size(120, 80)
     kept = board.keep(picture(90, 60))
-    board.drop(b"", "", f"{URL}easel/inputs/{kept}")
+    board.drop(b"", "", f"{board.url}easel/inputs/{kept}")
     board.expect_size(90, 60)
     assert board.ids()["picture"] == kept
 

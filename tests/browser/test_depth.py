@@ -47,14 +47,16 @@ def test_a_depth_map_is_sent_while_a_depth_checkpoint_is_chosen(new_page: NewPag
     sent = kept(server, str(request["depth_image"]))
     assert (sent.size, sent.getpixel((60, 50))) == (SIZE, (255, 255, 255))
     assert request["init_image"] != request["depth_image"]
-    other = new_page()
+    other = new_page(instead=True)
     other.tab("queue")
     other.page.locator("[data-action=use]").first.click()
     other.place = "img2img"
     expect(canvas(other.page, DEPTH).get_by_role("button", name="Remove the picture")).to_be_enabled()
     assert run_again(other)["depth_image"] == request["depth_image"]
     choose(server, "starter")
-    plain = new_page(page.context).img2img()
-    expect(canvas(plain.page, "img2img")).to_be_visible()
-    expect(canvas(plain.page, DEPTH)).to_be_hidden()
-    assert run_again(plain)["depth_image"] == ""
+    other.page.reload()
+    other.wait_ready()
+    other.img2img()
+    expect(canvas(other.page, "img2img")).to_be_visible()
+    expect(canvas(other.page, DEPTH)).to_be_hidden()
+    assert run_again(other)["depth_image"] == ""

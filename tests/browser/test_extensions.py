@@ -11,12 +11,11 @@ from urllib.request import Request, urlopen
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from tests.browser.conftest import BlankPage, NewContext, Watch
+from tests.browser.conftest import BlankPage, OpenPage, Watch
 from tests.browser.driver import SERVE, Easel, Server, running
 from tests.plugins.conftest import Repository, repository
 
 pytestmark = pytest.mark.browser
-USERS = "anna:secret-a,ben:secret-b"
 BROKEN = "def load():\n    raise RuntimeError('it is broken')\n\n\nload()\n"
 
 
@@ -29,11 +28,11 @@ class ExtensionServer(Server):
         return Repository(self.folder / "remotes" / "sd-webui-thing")
 
 
-def served(folder: Path, credentials: str = "") -> ExtensionServer:
+def served(folder: Path) -> ExtensionServer:
     (folder / "extensions" / "broken").mkdir(parents=True)
     (folder / "extensions" / "broken" / "easel_plugin.py").write_text(BROKEN)
     repository(folder / "remotes" / "sd-webui-thing")
-    return ExtensionServer(folder, credentials, serve=SERVE.with_name("serve_extensions.py"))
+    return ExtensionServer(folder, serve=SERVE.with_name("serve_extensions.py"))
 
 
 @pytest.fixture(scope="module")
@@ -58,12 +57,15 @@ def extensions(server_of_all: ExtensionServer) -> ExtensionServer:
 
 
 @pytest.fixture
-def page(blank_page: BlankPage, extensions: ExtensionServer) -> Page:
-    return opened(blank_page(), extensions)
+def page(extensions: ExtensionServer, open_page: OpenPage) -> Page:
+    return with_list(open_page(extensions, "#easel_extensions").page)
 
 
 def opened(page: Page, server: Server) -> Page:
-    page = Easel(page, server.url).open().page
+    return with_list(Easel(page, server.url).open().page)
+
+
+def with_list(page: Page) -> Page:
     page.locator("#tabs button[role=tab][data-tab-id=extensions]").click()
     expect(page.locator(".easel-extension").first).to_be_visible()
     return page
@@ -216,20 +218,3 @@ def test_nothing_reaches_beyond_a_phone_s_screen(blank_page: BlankPage, extensio
         section(page, name)
         expect(page.locator(f"#easel_extensions_{name}_tab")).to_have_attribute("aria-selected", "true")
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), name
-
-
-def test_who_is_no_admin_does_not_see_the_tab(tmp_path: Path, new_context: NewContext, watch: Watch) -> None:
-    # What the sign-in page asks for besides itself.
-    watch.forgive("401")
-    with running(served(tmp_path, USERS)) as server:
-        for user, password, seen in (("ben", "secret-b", False), ("anna", "secret-a", True)):
-            page = new_context().new_page()
-            page.goto(server.url)
-            page.locator("input[name=username]").fill(user)
-            page.locator("input[name=password]").fill(password)
-            page.locator("form button").click()
-            Easel(page, server.url).wait_ready()
-            tab = page.locator("#tabs button[role=tab][data-tab-id=extensions]")
-            expect(tab).to_be_visible(visible=seen)
-            # A page that outlives its server complains that its socket finds nobody.
-            page.close()

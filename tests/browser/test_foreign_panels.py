@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Browser, expect
 
-from tests.browser.conftest import BlankPage
+from tests.browser.conftest import OpenPage
 from tests.browser.driver import PATIENCE_MS, Easel, Server, running
 
 pytestmark = pytest.mark.browser
@@ -23,11 +23,22 @@ def server(tmp_path_factory: pytest.TempPathFactory, browser: Browser) -> Iterat
 
 
 @pytest.fixture
-def easel(server: Server, blank_page: BlankPage) -> Iterator[Easel]:
-    opened = Easel(blank_page(), server.url).open()
-    opened.page.wait_for_selector("html[data-extensions=loaded]", timeout=PATIENCE_MS)
-    yield opened
+def easel(server: Server, open_page: OpenPage) -> Iterator[Easel]:
+    """A page that may hold what other tests have put into the extension's fields on the form."""
+    yield loaded(open_page(server))
     server.settle()
+
+
+@pytest.fixture
+def untouched(server: Server, open_page: OpenPage) -> Iterator[Easel]:
+    """A page whose fields are as they begin."""
+    yield loaded(open_page(server, fresh=True))
+    server.settle()
+
+
+def loaded(easel: Easel) -> Easel:
+    easel.page.wait_for_selector("html[data-extensions=loaded]", timeout=PATIENCE_MS)
+    return easel
 
 
 def sent(easel: Easel) -> dict[str, Any]:
@@ -50,39 +61,39 @@ def test_scripts_find_the_page_that_they_know(easel: Easel) -> None:
     assert found["updates"] > 0
 
 
-def test_controls_travel_with_generate(easel: Easel) -> None:
-    page = easel.page
+def test_controls_travel_with_generate(untouched: Easel) -> None:
+    page = untouched.page
     page.locator("#txt2img_panels_sample .label-wrap").click()
     page.locator("#txt2img_sample_enabled input").check()
     page.locator("#txt2img_sample_amount input[type=number]").fill("7")
-    args = sent(easel)["args"]
+    args = sent(untouched)["args"]
     assert args[:4] == [0, True, 7, "hidden"]
     assert args[4] is None
     assert args[5]["$easel"] == "object"
     assert args[6:] == [False, 5, 1]
 
 
-def test_a_picture_travels_as_its_hash(easel: Easel, tmp_path: Path) -> None:
+def test_a_picture_travels_as_its_hash(untouched: Easel, tmp_path: Path) -> None:
     Image.new("RGB", (16, 8), "red").save(tmp_path / "red.png")
-    easel.page.locator("#txt2img_panels_sample .label-wrap").click()
-    easel.page.locator("#txt2img_sample_picture input[type=file]").set_input_files(tmp_path / "red.png")
-    expect(easel.page.locator("#txt2img_sample_picture img")).to_be_visible()
-    picture = sent(easel)["args"][4]
+    untouched.page.locator("#txt2img_panels_sample .label-wrap").click()
+    untouched.page.locator("#txt2img_sample_picture input[type=file]").set_input_files(tmp_path / "red.png")
+    expect(untouched.page.locator("#txt2img_sample_picture img")).to_be_visible()
+    picture = sent(untouched)["args"][4]
     assert picture["$easel"] == "picture"
     assert len(picture["hash"]) == 64
 
 
-def test_a_chosen_script_shows_its_controls_and_is_sent(easel: Easel) -> None:
-    page = easel.page
+def test_a_chosen_script_shows_its_controls_and_is_sent(untouched: Easel) -> None:
+    page = untouched.page
     expect(page.locator("#txt2img_sample_kind")).to_be_hidden()
     page.locator("#txt2img_script_list input").click()
     page.locator("[role=option][aria-label='Chosen sample']").click()
     expect(page.locator("#txt2img_sample_kind")).to_be_visible()
-    assert sent(easel)["script"] == "Chosen sample"
+    assert sent(untouched)["script"] == "Chosen sample"
 
 
-def test_old_events_run_their_script_and_function(easel: Easel) -> None:
-    page = easel.page
+def test_old_events_run_their_script_and_function(untouched: Easel) -> None:
+    page = untouched.page
     page.locator("#txt2img_panels_sample .label-wrap").click()
     page.locator("#txt2img_sample_button").click()
     expect(page.locator("#txt2img_sample_amount input[type=number]")).to_have_value("6")
@@ -90,17 +101,18 @@ def test_old_events_run_their_script_and_function(easel: Easel) -> None:
     assert page.locator("#txt2img_sample_button").get_attribute("title") == "Doubles the amount"
 
 
-def test_the_switch_of_an_accordion_is_its_value(easel: Easel) -> None:
-    page = easel.page
+def test_the_switch_of_an_accordion_is_its_value(untouched: Easel) -> None:
+    page = untouched.page
     expect(page.locator("#txt2img_sample_inner input")).to_be_hidden()
     page.locator("#txt2img_sample_switch .input-accordion-checkbox").check()
     expect(page.locator("#txt2img_sample_inner input")).to_be_visible()
-    assert sent(easel)["args"][6] is True
+    assert sent(untouched)["args"][6] is True
 
 
 def test_a_tab_of_an_extension_works(easel: Easel) -> None:
     page = easel.page
     easel.tab("sample_tab")
+    page.locator("#tab_sample_tab button[role=tab]", has_text="One").click()
     page.locator("#sample_text textarea").fill("abc")
     page.locator("#sample_reverse").click()
     expect(page.locator("#sample_text textarea")).to_have_value("cba")

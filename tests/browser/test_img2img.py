@@ -11,7 +11,7 @@ import pytest
 from PIL import Image, ImageDraw
 from playwright.sync_api import Locator, Page, expect
 
-from tests.browser.conftest import NewPage
+from tests.browser.conftest import NewPage, OpenPage
 from tests.browser.driver import PATIENCE_MS, STEPS, Easel, Server
 
 pytestmark = pytest.mark.browser
@@ -190,7 +190,7 @@ def test_use_these_settings_brings_picture_and_mask_back(new_page: NewPage, serv
     load(page, "inpaint")
     draw(page, "inpaint")
     first = run(easel, mask_blur=9, denoising_strength=0.2)
-    other = new_page()
+    other = new_page(instead=True)
     other.tab("queue")
     other.page.locator("[data-action=use]").first.click()
     other.place = "img2img"
@@ -253,8 +253,8 @@ def test_a_picture_can_be_pasted_or_dropped_anywhere(new_page: NewPage) -> None:
     wait_size(page, 40, 50)
 
 
-def test_a_file_that_is_no_picture_is_named(new_page: NewPage) -> None:
-    easel = new_page().img2img()
+def test_a_file_that_is_no_picture_is_named(open_page: OpenPage, server: Server) -> None:
+    easel = open_page(server).img2img()
     easel.drop("#img2img_results", b"nothing", "notes.txt", "text/plain")
     expect(easel.page.locator(".easel-notes")).to_contain_text("notes.txt is no picture")
 
@@ -372,11 +372,12 @@ def test_keys_work_on_the_tab_that_is_shown(new_page: NewPage, server: Server) -
 
 
 @pytest.mark.parametrize("mode", ["img2img", "sketch", "inpaint", "inpaint_sketch", "inpaint_upload", "batch"])
-def test_nothing_sticks_out_on_a_phone(new_page: NewPage, mode: str) -> None:
-    easel = new_page(width=390, height=844).img2img(mode)
+def test_nothing_sticks_out_on_a_phone(open_page: OpenPage, server: Server, mode: str) -> None:
+    easel = open_page(server, width=390, height=844).img2img(mode)
     page = easel.page
     if mode != "batch":
         load(page, mode)
+        expect(canvas(page, mode)).to_contain_text(f"{SIZE[0]} × {SIZE[1]}")
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
     wide = page.evaluate(
         "[...document.querySelectorAll('#img2img_settings *')].filter(e => e.offsetParent"

@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
@@ -9,7 +10,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Locator, expect
 
-from tests.browser.conftest import NewPage, Watch
+from tests.browser.conftest import NewPage, OpenPage, Watch
 from tests.browser.driver import Easel, Server
 from tests.browser.test_looks import overflow
 from tests.library.test_network_files import network
@@ -48,7 +49,19 @@ def link_starter(place: Path) -> None:
 
 
 @pytest.fixture
-def easel(models: Path, new_page: NewPage) -> Easel:
+def easel(models: Path, server: Server, open_page: OpenPage) -> Iterator[Easel]:
+    """A page with empty prompts, whose library is as it begins; other fields are as other tests have left them."""
+    easel = open_page(server)
+    easel.page.locator("#txt2img_generation_tab").click()
+    easel.prompt("")
+    easel.page.locator("#txt2img_neg_prompt textarea").fill("")
+    yield easel
+    server.settle()
+
+
+@pytest.fixture
+def untouched(models: Path, new_page: NewPage) -> Easel:
+    """A page whose library the test may search and sort."""
     return new_page()
 
 
@@ -133,25 +146,25 @@ def test_an_embedding_goes_into_the_prompt_that_had_the_cursor_last(easel: Easel
     assert prompts(easel) == ("a cat, easynegative", "bad hands, easynegative")
 
 
-def test_search_folders_and_order_narrow_the_cards(easel: Easel) -> None:
-    open_tab(easel, "lora")
-    names = easel.page.locator(".easel-model-name")
+def test_search_folders_and_order_narrow_the_cards(untouched: Easel) -> None:
+    open_tab(untouched, "lora")
+    names = untouched.page.locator(".easel-model-name")
     expect(names).to_have_text([STRANGE, "style"])
-    easel.page.get_by_label("Search models").fill("purrs pets")
+    untouched.page.get_by_label("Search models").fill("purrs pets")
     expect(names).to_have_text([STRANGE])
-    expect(easel.page.locator(".easel-library-status")).to_contain_text("1 of 2")
-    easel.page.get_by_label("Search models").fill("no such thing")
-    expect(easel.page.get_by_text("No model fits.")).to_be_visible()
-    easel.page.get_by_label("Search models").fill("")
-    easel.page.locator(".easel-folder-name", has_text="pets").click()
+    expect(untouched.page.locator(".easel-library-status")).to_contain_text("1 of 2")
+    untouched.page.get_by_label("Search models").fill("no such thing")
+    expect(untouched.page.get_by_text("No model fits.")).to_be_visible()
+    untouched.page.get_by_label("Search models").fill("")
+    untouched.page.locator(".easel-folder-name", has_text="pets").click()
     expect(names).to_have_text([STRANGE])
-    easel.page.locator(".easel-folder-name", has_text="All").click()
-    easel.page.get_by_label("Sort by").select_option("name")
-    easel.page.get_by_role("button", name="Ascending").click()
+    untouched.page.locator(".easel-folder-name", has_text="All").click()
+    untouched.page.get_by_label("Sort by").select_option("name")
+    untouched.page.get_by_role("button", name="Ascending").click()
     expect(names).to_have_text(["style", STRANGE])
-    easel.page.reload()
-    easel.wait_ready()
-    open_tab(easel, "lora")
+    untouched.page.reload()
+    untouched.wait_ready()
+    open_tab(untouched, "lora")
     expect(names).to_have_text(["style", STRANGE])
 
 
@@ -271,21 +284,21 @@ def test_a_vae_is_chosen_and_let_go_again(easel: Easel) -> None:
     expect(main).to_have_attribute("aria-pressed", "false")
 
 
-def test_of_many_models_only_those_in_sight_are_in_the_document(easel: Easel, models: Path) -> None:
+def test_of_many_models_only_those_in_sight_are_in_the_document(untouched: Easel, models: Path) -> None:
     for number in range(MANY):
         network(models / "Lora" / "many" / f"number {number}.safetensors")
-    open_tab(easel, "lora")
-    easel.page.locator(".easel-folder-name", has_text="many").click()
-    expect(card(easel, "number 0")).to_be_visible()
-    assert easel.page.locator(".easel-model").count() < 100
-    easel.page.locator(".easel-models").evaluate("grid => (grid.scrollTop = grid.scrollHeight)")
-    expect(card(easel, f"number {MANY - 1}")).to_be_visible()
-    assert easel.page.locator(".easel-model").count() < 100
-    expect(card(easel, "number 0")).to_have_count(0)
+    open_tab(untouched, "lora")
+    untouched.page.locator(".easel-folder-name", has_text="many").click()
+    expect(card(untouched, "number 0")).to_be_visible()
+    assert untouched.page.locator(".easel-model").count() < 100
+    untouched.page.locator(".easel-models").evaluate("grid => (grid.scrollTop = grid.scrollHeight)")
+    expect(card(untouched, f"number {MANY - 1}")).to_be_visible()
+    assert untouched.page.locator(".easel-model").count() < 100
+    expect(card(untouched, "number 0")).to_have_count(0)
     for number in range(MANY):
         (models / "Lora" / "many" / f"number {number}.safetensors").unlink()
-    easel.page.get_by_role("button", name="Look at the folders again").click()
-    expect(easel.page.get_by_text("No model fits.")).to_be_visible()
+    untouched.page.get_by_role("button", name="Look at the folders again").click()
+    expect(untouched.page.get_by_text("No model fits.")).to_be_visible()
 
 
 def test_a_phone_shows_library_and_dialogs_without_scrolling_sideways(models: Path, new_page: NewPage) -> None:

@@ -3,7 +3,7 @@
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.conftest import NewPage
+from tests.browser.conftest import NewPage, OpenPage
 from tests.browser.driver import Easel, Server
 
 pytestmark = pytest.mark.browser
@@ -45,8 +45,8 @@ def overflow(easel: Easel) -> int:
 
 
 def test_the_scheme_follows_the_system_and_the_users_choice(new_page: NewPage) -> None:
-    light, dark = new_page(), new_page(scheme="dark")
-    assert brightness(light) > 200
+    assert brightness(new_page()) > 200
+    dark = new_page(instead=True, scheme="dark")
     assert brightness(dark) < 60
     dark.page.get_by_role("button", name="Light or dark").click()
     assert brightness(dark) > 200
@@ -92,8 +92,8 @@ def test_everything_folded_out_fits_on_a_phone(new_page: NewPage) -> None:
     assert label["x"] + label["width"] <= frame["x"] + frame["width"]
 
 
-def test_every_button_and_field_has_a_name(new_page: NewPage) -> None:
-    easel = new_page()
+def test_every_button_and_field_has_a_name(open_page: OpenPage, server: Server) -> None:
+    easel = open_page(server)
     nameless = easel.page.evaluate(
         "[...document.querySelectorAll('#tab_txt2img :is(button, input, textarea)')].filter(e => e.offsetParent"
         " && !(e.ariaLabel || e.title || e.textContent.trim() || e.labels?.length)).map(e => e.outerHTML)"
@@ -101,8 +101,8 @@ def test_every_button_and_field_has_a_name(new_page: NewPage) -> None:
     assert nameless == []
 
 
-def test_touch_targets_are_large_enough(new_page: NewPage) -> None:
-    easel = new_page(width=390, height=844)
+def test_touch_targets_are_large_enough(open_page: OpenPage, server: Server) -> None:
+    easel = open_page(server, width=390, height=844)
     ours = ("paste", "txt2img_clear_prompt", "txt2img_styles_edit_button", "txt2img_res_switch_btn")
     for element in (*ours, "txt2img_generate", "txt2img_random_seed", "refresh_sd_model_checkpoint"):
         box = easel.page.locator(f"#{element}").bounding_box()

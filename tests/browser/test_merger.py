@@ -9,12 +9,11 @@ import pytest
 from playwright.sync_api import Page, expect
 from safetensors.torch import save_file
 
-from tests.browser.conftest import BlankPage, NewContext, Watch
+from tests.browser.conftest import BlankPage, OpenPage, Watch
 from tests.browser.driver import PATIENCE_MS, SERVE, Easel, Server, running
 from tests.library.test_merging import tensors_of
 
 pytestmark = pytest.mark.browser
-USERS = "anna:secret-a,ben:secret-b"
 
 
 @dataclass
@@ -33,12 +32,12 @@ class ModelServer(Server):
         return self.folder / "models"
 
 
-def served(folder: Path, credentials: str = "") -> ModelServer:
+def served(folder: Path) -> ModelServer:
     checkpoints = folder / "models" / "Stable-diffusion"
     checkpoints.mkdir(parents=True)
     for number, name in enumerate(("first", "second", "third")):
         save_file(tensors_of(number), checkpoints / f"{name}.safetensors", {"author": name})
-    return ModelServer(folder, credentials, serve=SERVE.with_name("serve_models.py"))
+    return ModelServer(folder, serve=SERVE.with_name("serve_models.py"))
 
 
 @pytest.fixture(scope="module")
@@ -48,8 +47,8 @@ def models(tmp_path_factory: pytest.TempPathFactory, browser: object) -> Iterato
 
 
 @pytest.fixture
-def page(blank_page: BlankPage, models: ModelServer) -> Page:
-    return opened(blank_page(), models)
+def page(models: ModelServer, open_page: OpenPage) -> Page:
+    return open_page(models, "#easel_models", "#easel_merger").page
 
 
 def opened(page: Page, server: Server) -> Page:
@@ -206,22 +205,3 @@ def test_nothing_reaches_beyond_a_phone_s_screen(blank_page: BlankPage, models: 
     tab(page, name)
     expect(page.locator("#download_link, #modelmerger_merge").first).to_be_visible()
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
-
-
-def test_who_is_no_admin_sees_neither_tab(
-    tmp_path: Path, new_context: NewContext, watch: Watch
-) -> None:
-    # What the sign-in page asks for besides itself.
-    watch.forgive("401")
-    with running(served(tmp_path, USERS)) as server:
-        for user, password, seen in (("ben", "secret-b", False), ("anna", "secret-a", True)):
-            page = new_context().new_page()
-            page.goto(server.url)
-            page.locator("input[name=username]").fill(user)
-            page.locator("input[name=password]").fill(password)
-            page.locator("form button").click()
-            Easel(page, server.url).wait_ready()
-            for name in ("models", "modelmerger"):
-                expect(page.locator(f"#tabs button[role=tab][data-tab-id={name}]")).to_be_visible(visible=seen)
-            # A page that outlives its server complains that its socket finds nobody.
-            page.close()

@@ -1,14 +1,23 @@
 """The Queue tab, and settings and checkpoints beside it."""
 
+from collections.abc import Iterator
+
 import pytest
 from playwright.sync_api import Locator, expect
 
-from tests.browser.conftest import NewPage, Watch
+from tests.browser.conftest import NewPage, OpenPage, Watch
 from tests.browser.driver import STEPS, Easel, Server
 from tests.web.site import BROKEN_CHECKPOINT
 
 pytestmark = pytest.mark.browser
 MARKUP = "<img src=x onerror=alert(1)> & <script>alert(2)</script>"
+
+
+@pytest.fixture
+def easel(server: Server, open_page: OpenPage) -> Iterator[Easel]:
+    """A page whose form may hold what other tests have put into it."""
+    yield open_page(server)
+    server.settle()
 
 
 def cards(easel: Easel, state: str) -> Locator:
@@ -27,8 +36,7 @@ def press(card: Locator, action: str) -> None:
     card.locator(f"[data-action={action}]").click()
 
 
-def test_jobs_are_listed_moved_cancelled_repeated_and_removed(new_page: NewPage, server: Server) -> None:
-    easel = new_page()
+def test_jobs_are_listed_moved_cancelled_repeated_and_removed(easel: Easel, server: Server) -> None:
     queue_three(easel)
     easel.tab("queue")
     expect(cards(easel, "running").locator(".easel-card-prompt")).to_have_text("first")
@@ -51,16 +59,14 @@ def test_jobs_are_listed_moved_cancelled_repeated_and_removed(new_page: NewPage,
     expect(cards(easel, "interrupted")).to_have_count(0)
 
 
-def test_dragging_changes_the_order(new_page: NewPage) -> None:
-    easel = new_page()
+def test_dragging_changes_the_order(easel: Easel) -> None:
     queue_three(easel)
     easel.tab("queue")
     cards(easel, "waiting").nth(1).drag_to(cards(easel, "waiting").nth(0))
     expect(cards(easel, "waiting").locator(".easel-card-prompt")).to_have_text(["third", "second"])
 
 
-def test_a_paused_queue_begins_no_job(new_page: NewPage, server: Server) -> None:
-    easel = new_page()
+def test_a_paused_queue_begins_no_job(easel: Easel, server: Server) -> None:
     easel.tab("queue")
     easel.page.get_by_role("button", name="Pause").click()
     expect(easel.page.locator(".easel-queue-reason")).to_contain_text("Paused")
@@ -85,7 +91,7 @@ def test_use_these_settings_fills_the_form(new_page: NewPage, server: Server) ->
     easel.generate()
     easel.wait_pictures(1)
     easel.wait_infotext("a blue cup")
-    other = new_page()
+    other = new_page(instead=True)
     assert other.value("prompt") == ""
     other.tab("queue")
     press(cards(other, "finished").first, "use")
@@ -110,7 +116,7 @@ def test_use_these_settings_turns_other_options_into_overrides(new_page: NewPage
     easel.wait_form(override_settings=["Clip skip: 3", "Tiling: True"], enable_hr=True)
     easel.generate()
     easel.wait_pictures(1)
-    other = new_page()
+    other = new_page(instead=True)
     other.tab("queue")
     press(cards(other, "finished").first, "use")
     other.wait_form(prompt="a lamp", steps=4, enable_hr=True, override_settings=["Clip skip: 3", "Tiling: True"])
@@ -134,9 +140,8 @@ def test_prompts_are_never_markup(new_page: NewPage, server: Server) -> None:
     assert easel.page.locator("img[src=x]").count() == 0
 
 
-def test_settings_apply_at_once_and_say_what_is_wrong(new_page: NewPage, watch: Watch) -> None:
+def test_settings_apply_at_once_and_say_what_is_wrong(easel: Easel, watch: Watch) -> None:
     watch.forgive("422")
-    easel = new_page()
     easel.tab("settings")
     box = easel.page.locator("#setting_CLIP_stop_at_last_layers")
     box.fill("2")
@@ -155,8 +160,7 @@ def test_settings_apply_at_once_and_say_what_is_wrong(new_page: NewPage, watch: 
     expect(easel.page.locator(".easel-option", has=box).locator(".easel-saved")).to_have_text("Saved")
 
 
-def test_settings_are_searched_and_a_list_is_chosen_from(new_page: NewPage) -> None:
-    easel = new_page()
+def test_settings_are_searched_and_a_list_is_chosen_from(easel: Easel) -> None:
     easel.tab("settings")
     easel.page.locator("#settings_search").fill("ensd seed delta")
     expect(easel.page.locator(".easel-option:visible")).to_have_count(0)

@@ -62,7 +62,7 @@ def test_a_reload_and_a_second_browser_see_the_running_job_and_its_result(new_pa
         easel.wait_pictures(2)
         easel.wait_infotext("two pizzas")
         easel.wait_idle()
-    late = new_page()
+    late = new_page(instead=True)
     late.wait_pictures(2)
 
 

@@ -64,7 +64,7 @@ def watcher() -> Watcher:
     return Watcher()
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def request_of() -> MakeRequest:
     """A request for small pictures of few steps; values may be given."""
 

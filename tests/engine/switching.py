@@ -5,6 +5,7 @@ Run by test_switching.py in a process of its own: python -m tests.engine.switchi
 
 from __future__ import annotations
 
+import gc
 import json
 import sys
 from pathlib import Path
@@ -31,6 +32,8 @@ def main(folder: Path, kept: int) -> None:
     engine = DiffusionEngine(
         ModelFiles(catalog), EngineSettings(DeviceWishes(use_cpu=True), shelf=ShelfRules(keep=lambda: kept))
     )
+    # As the program does when it has made its engine.
+    gc.freeze()
     found = []
     for number in range(SWITCHES + 2):
         engine.preload(f"model{number % 2}", Watcher())

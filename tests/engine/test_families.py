@@ -2,21 +2,22 @@
 
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from accelerate import init_empty_weights
 from diffusers import AutoencoderKL, UNet2DConditionModel
 from diffusers.loaders.single_file_utils import convert_ldm_unet_checkpoint
 from safetensors import safe_open
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save, save_file
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
 
+from modules.engine.building import WithoutWeights
 from modules.engine.families import FAMILIES, VELOCITY
 from modules.engine.ldm_keys import original_names, plain_text_names, unet_tensors, vae_tensors
 from modules.engine.loading import probed_prediction
@@ -59,7 +60,7 @@ def renamed(tensors: dict[str, torch.Tensor]) -> dict[str, tuple[int, ...]]:
 
 @pytest.mark.parametrize("family", REAL)
 def test_the_u_net_of_a_real_file_has_every_tensor_that_the_network_has(family: str) -> None:
-    with init_empty_weights():
+    with WithoutWeights():
         network = UNet2DConditionModel.from_config(config(family, "unet"))
     assert renamed(unet_tensors(meta(REAL[family]().shapes()), config(family, "unet"))) == shapes_of(network)
 
@@ -75,7 +76,7 @@ def test_the_u_net_s_names_are_those_that_diffusers_own_converter_gives(family: 
 
 @pytest.mark.parametrize("family", REAL)
 def test_the_vae_of_a_real_file_has_every_tensor_that_the_network_has(family: str) -> None:
-    with init_empty_weights():
+    with WithoutWeights():
         network = AutoencoderKL.from_config(config(family, "vae"))
     assert renamed(vae_tensors(meta(REAL[family]().shapes()), config(family, "vae"))) == shapes_of(network)
 
@@ -83,7 +84,7 @@ def test_the_vae_of_a_real_file_has_every_tensor_that_the_network_has(family: st
 @pytest.mark.parametrize(("family", "spec"), [(name, spec) for name in REAL for spec in FAMILIES[name].texts])
 def test_the_text_encoders_of_a_real_file_have_every_tensor_that_the_networks_have(family: str, spec: Any) -> None:
     kind = CLIPTextModelWithProjection if spec.pooled else CLIPTextModel
-    with init_empty_weights():
+    with WithoutWeights():
         network = kind(CLIPTextConfig(**config(family, spec.part)))
     wanted = {name.removeprefix("text_model."): shape for name, shape in shapes_of(network).items()}
     prefix = TEXT_ENCODERS[family][spec.part]
@@ -170,16 +171,34 @@ def tiny_components(family: str, layout: CheckpointLayout) -> dict[str, Any]:
     return {"unet": unet, "vae": vae, **texts}
 
 
-def write_tiny(path: Path, family: str, layout: CheckpointLayout, marks: tuple[str, ...] = ()) -> None:
+@lru_cache(maxsize=8)
+def tiny_tensors(layout: CheckpointLayout) -> Mapping[str, torch.Tensor]:
+    """The tensors of a small model, which nobody may write into."""
     generator = torch.Generator().manual_seed(1)
-    tensors = {
+    return {
         name: torch.zeros(shape, dtype=torch.int64) if name.endswith("position_ids")
         else torch.ones(shape) if ".norm" in name and name.endswith("weight")
         else torch.randn(shape, generator=generator) * (0.5 if "label_emb" in name else 0.1)
         for name, shape in layout.shapes().items()
     }  # fmt: skip
-    tensors |= {mark: torch.empty(0) for mark in marks}
-    save_file(tensors, path, {"easel.components": json.dumps(tiny_components(family, layout))})
+
+
+def tiny_metadata(family: str, layout: CheckpointLayout) -> dict[str, str]:
+    return {"easel.components": json.dumps(tiny_components(family, layout))}
+
+
+@lru_cache(maxsize=8)
+def tiny_file(family: str, layout: CheckpointLayout, marks: tuple[str, ...] = ()) -> bytes:
+    """The content of a small model's file: tests need the same ones again and again."""
+    tensors = dict(tiny_tensors(layout)) | {mark: torch.empty(0) for mark in marks}
+    return save(tensors, tiny_metadata(family, layout))
+
+
+def write_tiny(path: Path, family: str, layout: CheckpointLayout, marks: tuple[str, ...] = ()) -> None:
+    # A model in memory may still read from the file that was there before.
+    new = path.with_name(f"{path.name}.new")
+    new.write_bytes(tiny_file(family, layout, marks))
+    new.replace(path)
 
 
 def engine_for(folder: Path) -> DiffusionEngine:
@@ -396,7 +415,7 @@ def test_a_lora_for_sdxl_acts_on_the_u_net_by_either_name_and_on_both_text_encod
 
 
 def test_every_layer_of_the_real_sdxl_u_net_has_its_original_name() -> None:
-    with init_empty_weights():
+    with WithoutWeights():
         network = UNet2DConditionModel.from_config(config("sdxl", "unet"))
     layers = [name for name, module in network.named_modules() if isinstance(module, torch.nn.Linear | torch.nn.Conv2d)]
     originals = original_names(network.config, layers)

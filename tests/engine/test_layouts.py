@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
@@ -18,26 +17,19 @@ from modules.engine.service import DiffusionEngine
 from modules.library.identify import TEXT_ENCODERS
 from modules.library.model_notes import write_notes
 from tests.engine.conftest import MakeRequest, Watcher
-from tests.engine.test_families import TINY, engine_for, picture, write_tiny
+from tests.engine.test_families import TINY, engine_for, picture, tiny_metadata, tiny_tensors, write_tiny
 
 UNET = "model.diffusion_model."
 VAE = "first_stage_model."
 Tensors = dict[str, Tensor]
 
 
-def read(path: Path) -> tuple[Tensors, dict[str, str]]:
-    with safe_open(path, "pt") as file:
-        return {name: file.get_tensor(name) for name in set(file.keys())}, file.metadata()
-
-
 def rewrite(folder: Path, family: str, change: Callable[[Tensors], Tensors], name: str = "changed") -> None:
     """Write a model of `family` whose tensors were changed, and nothing else, into `folder`."""
     folder.mkdir(exist_ok=True)
-    write_tiny(folder / "plain.safetensors", family, TINY[family])
-    tensors, metadata = read(folder / "plain.safetensors")
-    (folder / "plain.safetensors").unlink()
-    save_file({key: tensor.contiguous() for key, tensor in change(tensors).items()}, folder / f"{name}.safetensors",
-              metadata)  # fmt: skip
+    layout = TINY[family]
+    tensors = {key: tensor.contiguous() for key, tensor in change(dict(tiny_tensors(layout))).items()}
+    save_file(tensors, folder / f"{name}.safetensors", tiny_metadata(family, layout))
 
 
 def unchanged(tensors: Tensors) -> Tensors:
@@ -75,15 +67,23 @@ def scaled(tensors: Tensors) -> Tensors:
     return found
 
 
-@pytest.mark.parametrize("family", TINY)
+@pytest.fixture(scope="module", params=TINY)
+def plain(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, request_of: MakeRequest
+) -> tuple[str, np.ndarray]:
+    """A family, and the picture of its model as it is."""
+    folder = tmp_path_factory.mktemp("plain")
+    write_tiny(folder / "model.safetensors", request.param, TINY[request.param])
+    return request.param, picture(engine_for(folder), request_of)
+
+
 @pytest.mark.parametrize("change", [averaged, with_averages, scaled])
 def test_other_names_and_more_names_make_the_same_picture(
-    family: str, change: Callable[[Tensors], Tensors], tmp_path: Path, request_of: MakeRequest
+    plain: tuple[str, np.ndarray], change: Callable[[Tensors], Tensors], tmp_path: Path, request_of: MakeRequest
 ) -> None:
-    rewrite(tmp_path / "plain", family, unchanged)
-    rewrite(tmp_path / "changed", family, change)
-    wanted = picture(engine_for(tmp_path / "plain"), request_of)
-    assert (picture(engine_for(tmp_path / "changed"), request_of) == wanted).all()
+    family, wanted = plain
+    rewrite(tmp_path, family, change)
+    assert (picture(engine_for(tmp_path), request_of) == wanted).all()
 
 
 @pytest.mark.parametrize("family", ["sd1", "sdxl"])
@@ -135,7 +135,7 @@ def test_a_u_net_under_diffusers_names_is_completed_too(tmp_path: Path, request_
     engine = engine_for(tmp_path)
     wanted, _ = made(engine, request_of, "whole")
     unet = engine.shelf.get("whole", Watcher()).bundle.unet.state_dict()
-    _, metadata = read(tmp_path / "whole.safetensors")
+    metadata = tiny_metadata("sdxl", TINY["sdxl"])
     save_file({name: it.contiguous() for name, it in unet.items()}, tmp_path / "bare.safetensors", metadata)
     write_notes(tmp_path / "bare.safetensors", {"family": "sdxl"})
     found, _ = made(engine_for(tmp_path), request_of, "bare")

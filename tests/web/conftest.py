@@ -4,7 +4,6 @@ from pathlib import Path
 import pytest
 from starlette.testclient import TestClient
 
-from modules.web.server import create_app
 from tests.web.site import Site, open_site, site_config
 
 BASE = "http://127.0.0.1:7860"
@@ -20,5 +19,5 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 
 @pytest.fixture(scope="module")
 def client(site: Site) -> Iterator[TestClient]:
-    with TestClient(create_app(site.services), base_url=BASE) as opened:
+    with TestClient(site.application.site, base_url=BASE) as opened:
         yield opened

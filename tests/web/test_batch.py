@@ -12,7 +12,6 @@ from PIL.PngImagePlugin import PngInfo
 from starlette.testclient import TestClient
 
 from modules.jobs.model import Job, JobState, Purpose
-from modules.web.server import create_app
 from tests.fakes import wait_until
 from tests.web.conftest import BASE
 from tests.web.site import Site, open_site, site_config
@@ -221,7 +220,7 @@ def test_a_property_that_no_infotext_has_is_refused(client: TestClient, site: Si
 def signed_in(tmp_path: Path) -> Iterator[tuple[TestClient, Site]]:
     """The client of a user who is no admin."""
     config = site_config(tmp_path / "shared", credentials=(("ann", "secret"), ("bob", "hidden")))
-    with open_site(config) as site, TestClient(create_app(site.services), base_url=BASE) as client:
+    with open_site(config) as site, TestClient(site.application.site, base_url=BASE) as client:
         client.post("/login", data={"username": "bob", "password": "hidden"}, follow_redirects=False)
         yield client, site
 

@@ -14,7 +14,6 @@ from starlette.testclient import TestClient
 
 from modules.library.downloads.tokens import CIVITAI, HUGGING_FACE
 from modules.library.downloads.web_client import WebClient
-from modules.web.server import create_app
 from tests.fakes import wait_until
 from tests.library.fetching import LORA, add_repository
 from tests.library.hub_server import HubServer, hub_server
@@ -60,7 +59,7 @@ def site(tmp_path_factory: pytest.TempPathFactory, hub: HubServer) -> Iterator[S
 
 @pytest.fixture(scope="module")
 def client(site: Site) -> Iterator[TestClient]:
-    with TestClient(create_app(site.services), base_url=BASE) as opened:
+    with TestClient(site.application.site, base_url=BASE) as opened:
         yield opened
 
 
@@ -68,7 +67,7 @@ def client(site: Site) -> Iterator[TestClient]:
 def guarded(tmp_path_factory: pytest.TempPathFactory, hub: HubServer) -> Iterator[TestClient]:
     with (
         joined_site(tmp_path_factory.mktemp("guarded"), hub, credentials=USERS, admins=("ben", "cleo")) as site,
-        TestClient(create_app(site.services), base_url=BASE) as opened,
+        TestClient(site.application.site, base_url=BASE) as opened,
     ):
         yield opened
 
@@ -113,10 +112,8 @@ def test_a_problem_is_told_at_its_field(client: TestClient) -> None:
 
 
 @pytest.mark.parametrize("address", ["http://127.0.0.1:1/x.safetensors", "https://[::1]/x.safetensors"])
-def test_the_server_s_own_network_is_closed_unless_a_test_opens_it(
-    tmp_path: Path, address: str
-) -> None:
-    with open_site(site_config(tmp_path)) as site, TestClient(create_app(site.services), base_url=BASE) as client:
+def test_the_server_s_own_network_is_closed_unless_a_test_opens_it(tmp_path: Path, address: str) -> None:
+    with open_site(site_config(tmp_path)) as site, TestClient(site.application.site, base_url=BASE) as client:
         answer = client.post("/easel/downloads/look", json={"link": address, "allow_http": True})
     assert "private network" in answer.json()["detail"]
 
@@ -235,7 +232,7 @@ def test_an_admin_may_do_it(guarded: TestClient) -> None:
 def test_the_first_user_is_the_admin_when_none_is_named(tmp_path: Path, hub: HubServer) -> None:
     with (
         joined_site(tmp_path, hub, credentials=USERS) as site,
-        TestClient(create_app(site.services), base_url=BASE) as client,
+        TestClient(site.application.site, base_url=BASE) as client,
     ):
         answers = {user: client.get("/easel/merge", headers=headers_of(user)).status_code for user in dict(USERS)}
     assert answers == {"anna": 200, "ben": 403, "cleo": 403}

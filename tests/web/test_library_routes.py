@@ -20,7 +20,6 @@ from modules.library.files import ModelFiles
 from modules.library.hashing import HashCache
 from modules.library.network_files import LORA_ENDINGS, NetworkFolder
 from modules.web.library_cards import CardRules
-from modules.web.server import create_app
 from tests.fakes import wait_until
 from tests.library.test_network_files import DATA, network
 from tests.web.conftest import BASE
@@ -49,7 +48,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 
 @pytest.fixture(scope="module")
 def client(site: Site) -> Iterator[TestClient]:
-    with TestClient(create_app(site.services), base_url=BASE) as opened:
+    with TestClient(site.application.site, base_url=BASE) as opened:
         yield opened
 
 
@@ -202,9 +201,7 @@ def test_a_checkpoints_defaults_come_with_its_choice(client: TestClient, site: S
     assert starters["defaults"] == {}
 
 
-def test_a_finished_picture_becomes_the_preview_with_its_infotext(
-    client: TestClient, site: Site, own: Path
-) -> None:
+def test_a_finished_picture_becomes_the_preview_with_its_infotext(client: TestClient, site: Site, own: Path) -> None:
     job = site.finish(prompt="for the card", seed=5)
     wanted = {"job": job.id, "index": job.images[0].index}
     card = client.post(f"{address_of(client, own)}/preview", json=wanted).json()["card"]
@@ -263,7 +260,7 @@ def test_another_sites_page_changes_nothing(client: TestClient, own: Path) -> No
 
 def test_nothing_is_told_to_whoever_is_not_signed_in(tmp_path: Path) -> None:
     config = site_config(tmp_path, credentials=(("mia", "secret word"),))
-    with open_site(config) as guarded, TestClient(create_app(guarded.services), base_url=BASE) as client:
+    with open_site(config) as guarded, TestClient(guarded.application.site, base_url=BASE) as client:
         for address in (LORA, f"{LORA}/models/x", f"{LORA}/previews/x"):
             assert client.get(address, follow_redirects=False).status_code in (302, 303, 307, 401)
 
@@ -278,9 +275,7 @@ def test_refresh_finds_new_files_and_a_vanished_one_is_told(client: TestClient, 
     assert "not there any more" in answer.json()["detail"]
 
 
-def test_what_is_not_read_yet_is_read_in_the_background_and_hashed(
-    client: TestClient, site: Site, own: Path
-) -> None:
+def test_what_is_not_read_yet_is_read_in_the_background_and_hashed(client: TestClient, site: Site, own: Path) -> None:
     site.services.filler.start()
     wait_until(lambda: client.get(LORA).json()["unread"] == 0)
     assert client.get(LORA, params={"text": "cat_v1"}).json()["total"] == 1

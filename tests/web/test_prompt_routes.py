@@ -11,7 +11,6 @@ from starlette.testclient import TestClient
 from modules.core.parameter import LARGEST_SEED
 from modules.core.parameters import LONGEST_PROMPT
 from modules.imaging.metadata import embed
-from modules.web.server import create_app
 from tests.fakes import wait_until
 from tests.web.conftest import BASE
 from tests.web.site import Site, open_site, site_config
@@ -36,7 +35,7 @@ def test_a_pasted_infotext_becomes_the_forms_values(client: TestClient) -> None:
 
 
 def test_pasting_nothing_before_the_first_picture_changes_nothing(tmp_path: Path) -> None:
-    with open_site(site_config(tmp_path)) as fresh, TestClient(create_app(fresh.services), base_url=BASE) as client:
+    with open_site(site_config(tmp_path)) as fresh, TestClient(fresh.application.site, base_url=BASE) as client:
         pasted = client.post("/easel/paste", json={"text": ""}).json()
     assert (pasted["fields"], pasted["text"], pasted["override_settings"]) == ({}, "", [])
     assert pasted["notes"]

@@ -9,7 +9,6 @@ from PIL import Image
 from starlette.testclient import TestClient
 
 from modules.app import build
-from modules.web.server import create_app
 from tests.fakes import wait_until
 from tests.web.api import make
 from tests.web.conftest import BASE
@@ -21,7 +20,7 @@ def real(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
     folder: Path = tmp_path_factory.mktemp("real")
     application = build(site_config(folder))
     application.services.jobs.start()
-    with TestClient(create_app(application.services), base_url=BASE) as client:
+    with TestClient(application.site, base_url=BASE) as client:
         yield client
     application.close()
 

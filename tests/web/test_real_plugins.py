@@ -15,7 +15,6 @@ from starlette.testclient import TestClient
 
 from modules.app import build
 from modules.imaging.parsing import parse_infotext
-from modules.web.server import create_app
 from tests.web.api import SMALL, make
 from tests.web.conftest import BASE
 from tests.web.site import site_config
@@ -27,7 +26,7 @@ def real(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
     folder: Path = tmp_path_factory.mktemp("plugins")
     application = build(site_config(folder))
     application.services.jobs.start()
-    with TestClient(create_app(application.services), base_url=BASE) as client:
+    with TestClient(application.site, base_url=BASE) as client:
         yield client
     application.close()
 

@@ -10,7 +10,6 @@ from starlette.testclient import TestClient
 
 from modules.web import guard
 from modules.web.auth import FREE_ATTEMPTS
-from modules.web.server import create_app
 from tests.web.api import ask, make
 from tests.web.conftest import BASE
 from tests.web.site import open_site, site_config
@@ -24,7 +23,7 @@ def served(folder: Path, page: bool, api: bool) -> Iterator[TestClient]:
     config = replace(site_config(folder, (PAGE,) if page else ()), api_credentials=(API,) if api else ())
     with (
         open_site(config) as site,
-        TestClient(create_app(site.services), base_url=BASE, follow_redirects=False) as client,
+        TestClient(site.application.site, base_url=BASE, follow_redirects=False) as client,
     ):
         yield client
 
@@ -52,9 +51,7 @@ def with_page_password(tmp_path: Path) -> Iterator[TestClient]:
 @pytest.mark.parametrize(
     "headers", [{"origin": "https://evil.example"}, {"origin": "null"}, {"sec-fetch-site": "cross-site"}]
 )
-def test_a_web_page_cannot_use_an_open_api(
-    client: TestClient, method: str, path: str, headers: dict[str, str]
-) -> None:
+def test_a_web_page_cannot_use_an_open_api(client: TestClient, method: str, path: str, headers: dict[str, str]) -> None:
     assert client.request(method, path, headers=headers, content=b"{}").status_code == 403
 
 

@@ -1,5 +1,5 @@
 /** What of the form's look follows from its values: the size of the second pass, and rows that hide while they are empty. */
-import { h, whenPresent } from "./dom.js";
+import { h, press, whenPresent } from "./dom.js";
 
 export class FormLooks {
   /** @param {import("./form.js").Form} form @param {Record<string, string>} scripts titles by name */
@@ -21,7 +21,10 @@ export class FormLooks {
     const row = document.getElementById(`${this.form.page}_override_settings_row`);
     row?.toggleAttribute("data-easel-filled", values.override_settings?.length > 0);
     for (const [name, title] of Object.entries(this.scripts)) {
-      document.getElementById(`${this.form.page}_script_${name}`)?.toggleAttribute("data-easel-open", values.script === title);
+      const column = document.getElementById(`${this.form.page}_script_${name}`);
+      column?.toggleAttribute("data-easel-open", values.script === title);
+      // It comes with the fields of the script, or is not there before they are wanted.
+      if (!column && values.script === title) press(`${this.form.page}_make_script`);
     }
     if (this.form.page !== "txt2img") return;
     const byResize = values.hr_resize_x > 0 || values.hr_resize_y > 0;

@@ -11,6 +11,7 @@ import gradio as gr
 
 from modules.web.checkpoints import CheckpointChooser
 from modules.web.forms import IMG2IMG, TXT2IMG
+from modules.web.pages.bare_apps import bare_apps
 from modules.web.pages.events import FRONTEND_ONLY, SERVER
 from modules.web.pages.extensions import build_extensions
 from modules.web.pages.generation import ListedFields, Tab, build_generation, wire_memory
@@ -38,7 +39,7 @@ class _Top:
 
 def build_page(services: WebServices, chooser: CheckpointChooser) -> Any:
     """Return the Gradio blocks of the page."""
-    with services.panels.page():
+    with bare_apps(), services.panels.page():
         return _build_page(services, chooser)
 
 

@@ -1,13 +1,15 @@
 """The settings of a generation tab, in AUTOMATIC1111's order.
 
 What can be folded away is always in the document and only hidden by a style: a closed accordion of Gradio's is not
-there until it is opened, so neither scripts nor a filled form could reach what is in it.
+there until it is opened, so neither scripts nor a filled form could reach what is in it. Only the fields of the
+Script dropdown's scripts are made when a script is chosen; until then Gradio keeps their values for them.
 """
 
 from __future__ import annotations
 
 import html
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import gradio as gr
@@ -77,11 +79,29 @@ def _build_scripts(form: TabForm, add: Add) -> None:
     for script in form.foreign_scripts():
         with gr.Column(elem_id=f"{form.tab}_script_{script.name}", elem_classes=["easel-script"], min_width=0):
             script.build()
-    for plugin in form.scripts():
-        with gr.Column(elem_id=f"{form.tab}_script_{plugin.name}", elem_classes=["easel-script"], min_width=0):
-            _build_note(plugin)
-            for parameter in plugin.parameters:
-                add(plugin.field(parameter))
+    # Extensions look for the fields of all scripts. Without any, those of a script are made when it is first chosen.
+    columns = {plugin.title: _build_script(form.tab, plugin, add, form.panels.present) for plugin in form.scripts()}
+    if not form.panels.present:
+        _wire_scripts(form.tab, columns)
+
+
+def _wire_scripts(tab: str, columns: Mapping[str, Any]) -> None:
+    """Have a hidden button, which assets/form_looks.js presses, make the fields of the script that the form names."""
+    chosen = f"each === window.easel.pages.{tab}.form.values.{SCRIPT_FIELD}"
+    shown = f"({{ __type__: 'update', ...({chosen} && {{ visible: true }}) }})"
+    script = f"() => {json.dumps(list(columns))}.map((each) => {shown})"
+    button = gr.Button(elem_id=f"{tab}_make_script", visible="hidden")
+    button.click(None, None, list(columns.values()), js=script, **FRONTEND_ONLY)
+
+
+def _build_script(tab: str, plugin: PluginDescription, add: Add, visible: bool) -> Any:
+    """Build a script's fields and return their column."""
+    name = f"{tab}_script_{plugin.name}"
+    with gr.Column(elem_id=name, elem_classes=["easel-script"], min_width=0, visible=visible) as column:
+        _build_note(plugin)
+        for parameter in plugin.parameters:
+            add(plugin.field(parameter))
+    return column
 
 
 def _build_note(plugin: PluginDescription) -> None:
