@@ -47,7 +47,51 @@ TIMING = Change(
     rb"(\1&&=\3.status===`pending`)&&\2",
 )
 """The clock of what is shown while the page loads goes on at every frame for as long as the page is open."""
-CHANGES: Sequence[Change] = (MOUNTING, BUILDING, ASKING, TIMING)
+TELLING = Change(
+    re.compile(
+        rb"(async update_loading_stati_state\(\)\{await Promise\.all\(Object\.entries\(this\.loading_stati\.current\))"
+        rb"\.map\(\(\[(\w),(\w)\]\)=>"
+    ),
+    rb"\1.filter(([\2,\3])=>(this.easelTold??=new Map).get(\2)!==\3).map(([\2,\3])=>this.easelTold.set(\2,\3)&&",
+)
+"""Every step of every event tells all components that ever took part in one how it goes, not those of this event.
+
+With extensions' hundreds of events at the beginning this takes most of the time until the page can be used.
+"""
+FORGETTING = Change(
+    re.compile(rb"\b(\w)\.fn_index!==(\w)\.fn_index&&(\(this\.current\[\w\]=\{\.\.\.\1,used_cache:null,)"),
+    rb"\1.fn_index!==\2.fn_index&&(\1.used_cache??\1.cache_duration??\1.avg_time??\1.cache_event_id)!=null&&\3",
+)
+"""What others' events have said is only new when there was something to forget."""
+ATTACHING = Change(
+    re.compile(
+        rb"(find_attached_events\((\w),(\w)\)\{)let (\w)=\3\.filter\(.{0,200}?"
+        rb"return \2\.props\.shared_props\.attached_events=\4,\2\}"
+    ),
+    rb"\1let known=this.easelEvents;if(known?.of!==\3||known.length!==\3.length){"
+    rb"known=this.easelEvents={of:\3,length:\3.length,by:new Map};"
+    rb"for(let{targets}of \3){let seen=new Set;for(let[id,event]of targets)if(!seen.has(id)){seen.add(id);"
+    rb"event&&(known.by.has(id)?known.by.get(id).push(event):known.by.set(id,[event]))}}}"
+    rb"return \2.props.shared_props.attached_events=[...known.by.get(\2.id)||[]],\2}",
+)
+"""Gradio looks through all events for each component; this looks through them once."""
+SETTING = Change(
+    re.compile(rb"(async set_event_args\(\w,(\w)\)\{)(let \w=\{\},\w=await this\.get_state_cb)"),
+    rb"\1if(!Object.keys(\2).length)return()=>{};\3",
+)
+"""Gradio looks up what an event is about to change of a component before it sees that this is nothing."""
+SHOWING = Change(
+    re.compile(
+        rb"(async update_state\((\w),(\w),(\w)=!0\)\{)"
+        rb"(let \w=\w\(this\.root,\2\),\w=!1;.{0,400}?let \w=this\.(#\w)\.get\(\2\);)"
+    ),
+    rb"\1if(!\4&&\3.loading_status&&Object.keys(\3).length===1){"
+    rb"let known=this.\6.get(\2);if(known)return known(\3)}\5",
+)
+"""A component that is on the page hears at once how its event goes; nothing of the tree has to be looked for."""
+CHANGES: Sequence[Change] = (
+    MOUNTING, BUILDING, ASKING, TIMING, TELLING, FORGETTING, ATTACHING, SETTING, SHOWING,
+)  # fmt: skip
 
 
 def changed(script: bytes) -> bytes:

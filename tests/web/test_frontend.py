@@ -1,9 +1,13 @@
 """What is changed in Gradio's scripts, against the scripts of the Gradio that is installed."""
 
+import re
+
 import pytest
+from playwright.sync_api import sync_playwright
 
 from modules.web.frontend import CHANGES, Change, changed
 from modules.web.server import GRADIO_ASSETS
+from tests.browser.driver import CHROMIUM_ARGUMENTS, find_chromium
 
 
 @pytest.mark.parametrize("change", CHANGES)
@@ -31,6 +35,60 @@ def test_the_clock_stops_with_what_it_measures() -> None:
     assert changed(script) == (
         b"{(W&&=o.status===`pending`)&&ze()})}let Q=n(()=>{let e=null;more});O(()=>{o.status===`pending`?Ve():He()})"
     )
+
+
+def test_components_are_told_how_an_event_goes_when_that_has_changed() -> None:
+    script = (
+        b"async update_loading_stati_state(){await Promise.all(Object.entries(this.loading_stati.current)"
+        b".map(([e,t])=>this.update_state_cb(Number(e),{loading_status:t},!1)))}"
+    )
+    assert changed(script) == (
+        b"async update_loading_stati_state(){await Promise.all(Object.entries(this.loading_stati.current)"
+        b".filter(([e,t])=>(this.easelTold??=new Map).get(e)!==t)"
+        b".map(([e,t])=>this.easelTold.set(e,t)&&this.update_state_cb(Number(e),{loading_status:t},!1)))}"
+    )
+    script = b"n.fn_index!==e.fn_index&&(this.current[t]={...n,used_cache:null,more:null})"
+    assert changed(script) == (
+        b"n.fn_index!==e.fn_index&&(n.used_cache??n.cache_duration??n.avg_time??n.cache_event_id)!=null&&"
+        b"(this.current[t]={...n,used_cache:null,more:null})"
+    )
+
+
+def test_an_event_that_changes_nothing_of_a_component_asks_nothing_of_it() -> None:
+    script = b"async set_event_args(e,t){let n={},r=await this.get_state_cb"
+    early = b"async set_event_args(e,t){if(!Object.keys(t).length)return()=>{};let n={},r=await this.get_state_cb"
+    assert changed(script) == early
+
+
+def test_a_component_on_the_page_hears_at_once_how_its_event_goes() -> None:
+    rest = b"let r=Z(this.root,e),i=!1;more;let a=this.#c.get(e);"
+    assert changed(b"async update_state(e,t,n=!0){" + rest) == (
+        b"async update_state(e,t,n=!0){if(!n&&t.loading_status&&Object.keys(t).length===1){"
+        b"let known=this.#c.get(e);if(known)return known(t)}" + rest
+    )
+
+
+@pytest.mark.browser
+def test_the_events_of_components_are_those_that_gradio_finds() -> None:
+    source = max((path.read_text("utf-8") for path in GRADIO_ASSETS.glob("core-*.js")), key=len)
+    found = re.search(r"find_attached_events\(\w,\w\)\{.*?attached_events=\w,\w\}", source)
+    assert found is not None
+    events = [
+        {"targets": [[1, "change"], [2, "click"], [1, "input"]]}, {"targets": [[2, None], [2, "late"]]},
+        {"targets": []}, {"targets": [[1, "blur"], [3, "load"]]},
+    ]  # fmt: skip
+    asked = "made.find_attached_events({ id, props: { shared_props: {} } }, events).props.shared_props.attached_events"
+    script = f"(events) => {{ const made = new (class {{ %s }}); return [1, 2, 3, 4].map((id) => {asked}); }}"
+    executable = find_chromium()
+    if executable is None:
+        pytest.skip("there is no Chromium")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=executable, args=CHROMIUM_ARGUMENTS)
+        page = browser.new_page()
+        both = (found[0], changed(found[0].encode()).decode())
+        theirs, ours = (page.evaluate(script % each, events) for each in both)
+        browser.close()
+    assert theirs == ours == [["change", "blur"], ["click"], ["load"], []]
 
 
 def test_other_scripts_stay_as_they_are() -> None:
