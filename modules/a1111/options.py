@@ -171,10 +171,14 @@ class Data(MutableMapping[str, Any]):
         return found
 
     def __setitem__(self, key: str, value: Any) -> None:
-        self._options.changed_values[key] = value
+        self._options.put(key, value)
 
     def __delitem__(self, key: str) -> None:
         self._options.changed_values.pop(key, None)
+
+    def clear(self) -> None:
+        """Forget what was set: an option has a value at all times, so that none can be taken away."""
+        self._options.changed_values.clear()
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._options.keys())
@@ -218,8 +222,18 @@ class Options:
 
     def find(self, key: str) -> Any:
         """Return a value, or `_NOTHING`."""
-        if key in self._changed:
-            return self._changed[key]
+        return self._changed[key] if key in self._changed else self._kept(key)
+
+    def put(self, key: str, value: Any) -> None:
+        """Give an option a value until `save`; the value that it has without that is nothing to remember."""
+        kept = self._kept(key)
+        if type(kept) is type(value) and kept == value:
+            self._changed.pop(key, None)
+        else:
+            self._changed[key] = value
+
+    def _kept(self, key: str) -> Any:
+        """Return the value that was saved, or else the default, or `_NOTHING`."""
         if HOST.services is not None:
             settings = HOST.services.settings
             values = settings.all()

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from fastapi import FastAPI
@@ -84,6 +85,17 @@ def test_what_is_set_on_opts_is_written_when_it_is_saved(easel: Easel) -> None:
     shared.opts.save()
     assert shared.opts.sample_amount == "many", "refused by the settings, kept in memory"
     assert easel.services.settings.get("sample_amount") == 5
+
+
+def test_options_can_be_patched_for_a_while_as_a_dictionary(easel: Easel) -> None:
+    shared.opts.data["sample_mode"] = "hard"
+    for clear in (True, False):
+        with patch.dict(shared.opts.data, {"sample_amount": 8, "sample_other": 1}, clear=clear):
+            assert (shared.opts.sample_amount, shared.opts.data["sample_other"]) == (8, 1)
+        assert (shared.opts.sample_amount, shared.opts.sample_mode) == (3, "hard")
+        assert "sample_other" not in shared.opts.data
+    easel.services.settings.update({"sample_amount": 6})
+    assert shared.opts.sample_amount == 6, "what was put back is not held on to"
 
 
 def test_what_is_no_option_of_the_settings_is_kept_beside_them(easel: Easel) -> None:
