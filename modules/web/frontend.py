@@ -89,8 +89,19 @@ SHOWING = Change(
     rb"let known=this.\6.get(\2);if(known)return known(\3)}\5",
 )
 """A component that is on the page hears at once how its event goes; nothing of the tree has to be looked for."""
+LOADING = Change(
+    re.compile(
+        rb"(dispatch_load_events\(\w=this\.\w+\)\{\w\.forEach\((\w)=>\{\2\.targets\.forEach\(\(\[\w,\w\]\)=>\{\w===`load`&&)"
+        rb"(this\.dispatch\(\{[^}]*\}\))"
+    ),
+    rb"\1(\2.functions.backend?setTimeout(()=>\3):\3)",
+)
+"""What the server is asked when a page begins waits until what the page does by itself is on its way.
+
+Extensions ask for so much that the form would be there half a second later.
+"""
 CHANGES: Sequence[Change] = (
-    MOUNTING, BUILDING, ASKING, TIMING, TELLING, FORGETTING, ATTACHING, SETTING, SHOWING,
+    MOUNTING, BUILDING, ASKING, TIMING, TELLING, FORGETTING, ATTACHING, SETTING, SHOWING, LOADING,
 )  # fmt: skip
 
 

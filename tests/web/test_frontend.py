@@ -1,13 +1,9 @@
 """What is changed in Gradio's scripts, against the scripts of the Gradio that is installed."""
 
-import re
-
 import pytest
-from playwright.sync_api import sync_playwright
 
 from modules.web.frontend import CHANGES, Change, changed
 from modules.web.server import GRADIO_ASSETS
-from tests.browser.driver import CHROMIUM_ARGUMENTS, find_chromium
 
 
 @pytest.mark.parametrize("change", CHANGES)
@@ -68,27 +64,12 @@ def test_a_component_on_the_page_hears_at_once_how_its_event_goes() -> None:
     )
 
 
-@pytest.mark.browser
-def test_the_events_of_components_are_those_that_gradio_finds() -> None:
-    source = max((path.read_text("utf-8") for path in GRADIO_ASSETS.glob("core-*.js")), key=len)
-    found = re.search(r"find_attached_events\(\w,\w\)\{.*?attached_events=\w,\w\}", source)
-    assert found is not None
-    events = [
-        {"targets": [[1, "change"], [2, "click"], [1, "input"]]}, {"targets": [[2, None], [2, "late"]]},
-        {"targets": []}, {"targets": [[1, "blur"], [3, "load"]]},
-    ]  # fmt: skip
-    asked = "made.find_attached_events({ id, props: { shared_props: {} } }, events).props.shared_props.attached_events"
-    script = f"(events) => {{ const made = new (class {{ %s }}); return [1, 2, 3, 4].map((id) => {asked}); }}"
-    executable = find_chromium()
-    if executable is None:
-        pytest.skip("there is no Chromium")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=executable, args=CHROMIUM_ARGUMENTS)
-        page = browser.new_page()
-        both = (found[0], changed(found[0].encode()).decode())
-        theirs, ours = (page.evaluate(script % each, events) for each in both)
-        browser.close()
-    assert theirs == ours == [["change", "blur"], ["click"], ["load"], []]
+def test_what_the_server_is_asked_at_the_beginning_comes_after_what_the_page_does_itself() -> None:
+    begun = b"dispatch_load_events(e=this.all){e.forEach(e=>{e.targets.forEach(([t,n])=>{n===`load`&&"
+    call = b"this.dispatch({type:`fn`,fn_index:e.id})"
+    assert changed(begun + call + b"})})}") == (
+        begun + b"(e.functions.backend?setTimeout(()=>" + call + b"):" + call + b")})})}"
+    )
 
 
 def test_other_scripts_stay_as_they_are() -> None:
