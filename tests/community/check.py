@@ -207,7 +207,7 @@ def _make(page: Watched, site: Site, results: list[Result]) -> None:
         plain = page.pixels()
         if alone and page.switch_on():
             run(f"{tab} on")
-            if page.pixels() != plain:
+            if page.pixels() not in (plain, b""):
                 results[0].changed.append(tab)
             page.page.reload()
             page.wait_ready()

@@ -82,7 +82,9 @@ class Watched(Easel):
         self.page.wait_for_function("place => window.easel.pages[place].form.values.seed === '5'", arg=self.place)
 
     def pixels(self) -> bytes:
-        """Return the pixels of the newest picture that the tab shows."""
+        """Return the pixels of the newest picture that the tab shows; none when the newest job has made none."""
+        if self.page.evaluate("window.easel.live.job?.state") != "finished":
+            return b""
         script = "place => window.easel.pages[place].gallery.job.images[0].url"
         self.page.wait_for_function(
             "place => window.easel.pages[place].gallery.job?.id === window.easel.live.job?.id", arg=self.place,

@@ -50,13 +50,14 @@ class ScriptPostprocessingUpscale(scripts_postprocessing.ScriptPostprocessing):
                 factor = min(factor, max_side_length / max(before.size))
                 pp.info["Max side length"] = max_side_length
             pp.info["Postprocess upscale by"] = factor
-        pp.image = _cropped(_enlarged(before, first, factor), wanted if upscale_crop else None)
-        if wanted is not None and upscale_crop:
-            pp.info["Postprocess crop to"] = f"{wanted[0]}x{wanted[1]}"
+        size = wanted if upscale_crop else None
+        pp.image = _cropped(_enlarged(before, first, factor), size)
+        if size is not None:
+            pp.info["Postprocess crop to"] = f"{size[0]}x{size[1]}"
         pp.info["Postprocess upscaler"] = first.name
         second = _find(upscaler_2_name, "upscaler_2_name")
         if second is not None and upscaler_2_visibility > 0:
-            other = _cropped(_enlarged(before, second, factor), wanted if upscale_crop else None)
+            other = _cropped(_enlarged(before, second, factor), size)
             pp.image = Image.blend(pp.image, other.convert(pp.image.mode).resize(pp.image.size), upscaler_2_visibility)
             pp.info["Postprocess upscaler 2"] = second.name
 
