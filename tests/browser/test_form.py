@@ -39,14 +39,18 @@ def test_the_size_starts_as_the_checkpoints_own_and_swaps(new_page: NewPage) -> 
     page = easel.page
     expect(page.locator("#txt2img_width input[type=number]")).to_have_value("128")
     expect(page.locator("#txt2img_height input[type=number]")).to_have_value("128")
-    page.evaluate("window.easel.form.follow(256)")
+    # Whenever the page hears of the checkpoint, which it may do late, its size is 256.
+    page.evaluate(
+        "() => { const form = window.easel.form;"
+        " form.follow = () => Object.getPrototypeOf(form).follow.call(form, 256); form.follow(); }"
+    )
     expect(page.locator("#txt2img_width input[type=number]")).to_have_value("256")
     easel.number("width", 320)
     page.locator("#txt2img_res_switch_btn").click()
     expect(page.locator("#txt2img_height input[type=number]")).to_have_value("320")
     expect(page.locator("#txt2img_width input[type=number]")).to_have_value("256")
     page.wait_for_function("window.easel.form.values.height === 320")
-    page.evaluate("window.easel.form.follow(512)")
+    page.evaluate("() => { const form = window.easel.form; Object.getPrototypeOf(form).follow.call(form, 512); }")
     page.reload()
     easel.wait_ready()
     expect(page.locator("#txt2img_height input[type=number]")).to_have_value("320")
