@@ -212,9 +212,11 @@ OTHER_NAMES = MappingProxyType({
     "network_lora": "modules.a1111._lora_network",
 })
 """Modules of A1111's built-in extension for LoRA, whose folder is on its sys.path, and those of ours."""
+RENAMED = MappingProxyType({"torchvision.transforms.functional_tensor": "torchvision.transforms._functional_tensor"})
+"""Old names of other packages' modules that A1111 keeps, for basicsr's sake, and what they are called now."""
 FINDER = Packages(MappingProxyType({
     **{name: _filling(names) for name, names in PACKAGES.items()},
-    **{name: _filling_with(own) for name, own in OTHER_NAMES.items()},
+    **{name: _filling_with(own) for name, own in (OTHER_NAMES | RENAMED).items()},
 }))  # fmt: skip
 
 

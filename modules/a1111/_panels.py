@@ -162,7 +162,13 @@ class AdapterPanels:
 
     def _facts(self) -> Mapping[str, object]:
         """Return what the page's scripts are told."""
-        return {"opts": json.loads(shared.opts.dumpjson()), "version": launch_utils.A1111_VERSION}
+        known = HOST.connected.settings.options()
+        bounds = {
+            key: (option.minimum, option.maximum, option.step)
+            for key, option in known.items()
+            if option.minimum is not None and option.maximum is not None
+        }
+        return {"opts": json.loads(shared.opts.dumpjson()), "bounds": bounds, "version": launch_utils.A1111_VERSION}
 
     def folders(self) -> Mapping[str, Path]:
         """Return the extensions' folders, and the one into which they write for their scripts."""

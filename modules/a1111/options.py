@@ -5,157 +5,20 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable, Iterator, Mapping, MutableMapping
+from functools import partial
 from typing import Any
 
 from modules.a1111._core_options import CORE_DEFAULTS
 from modules.a1111._host import HOST
+from modules.a1111._option_info import OptionHTML as OptionHTML
+from modules.a1111._option_info import OptionInfo, described, may_change
+from modules.a1111._option_info import options_section as options_section
 from modules.a1111._placeholders import calling_extension
-from modules.core.errors import EaselError
-from modules.settings.schema import OPTIONS, Kind, Option
+from modules.core.errors import EaselError, PluginFailed
+from modules.settings.schema import OPTIONS, Option
 
 logger = logging.getLogger(__name__)
-LONGEST_TEXT = 1_000_000
-"""Characters of an option's text: some hold whole configurations as JSON."""
 _OWN = frozenset({"_view", "_changed", "data_labels", "restricted_opts", "typemap"})
-
-
-class OptionInfo:
-    """What an extension says of one option; the Settings tab shows it from `opts.add_option` on."""
-
-    def __init__(  # noqa: PLR0913 (the names are A1111's)
-        self,
-        default: Any = None,
-        label: str = "",
-        component: Any = None,
-        component_args: Any = None,
-        onchange: Callable[[], Any] | None = None,
-        section: Any = None,
-        refresh: Any = None,
-        comment_before: str = "",
-        comment_after: str = "",
-        infotext: str | None = None,
-        restrict_api: bool = False,
-        category_id: str | None = None,
-    ) -> None:
-        self.default = default
-        self.label = label
-        self.component = component
-        self.component_args = component_args
-        self.onchange = onchange
-        self.section = section
-        self.category_id = category_id
-        self.refresh = refresh
-        self.do_not_save = False
-        self.comment_before = comment_before
-        self.comment_after = comment_after
-        self.infotext = infotext
-        self.restrict_api = restrict_api
-        self.needs_a_restart = False
-
-    def link(self, label: str, uri: str) -> OptionInfo:
-        """Add a link before the label."""
-        self.comment_before += f"[<a href='{uri}' target='_blank'>{label}</a>]"
-        return self
-
-    def js(self, label: str, js_func: str) -> OptionInfo:
-        """Add a link that calls a function of the page."""
-        self.comment_before += f"[<a onclick='{js_func}(); return false'>{label}</a>]"
-        return self
-
-    def info(self, info: str) -> OptionInfo:
-        """Add a text behind the label."""
-        self.comment_after += f" ({info})"
-        return self
-
-    def html(self, html: str) -> OptionInfo:
-        """Add HTML behind the label."""
-        self.comment_after += html
-        return self
-
-    def needs_restart(self) -> OptionInfo:
-        """Say that a change acts after the next start."""
-        self.needs_a_restart = True
-        return self.info("requires restart")
-
-    def needs_reload_ui(self) -> OptionInfo:
-        """Say that a change acts once the page was loaded anew."""
-        self.needs_a_restart = True
-        return self.info("requires Reload UI")
-
-    def arguments(self) -> dict[str, Any]:
-        """Return the component's arguments as they are now."""
-        given = self.component_args() if callable(self.component_args) else self.component_args
-        return dict(given or {})
-
-
-class OptionHTML(OptionInfo):
-    """A text between options."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__(str(text).strip(), label="", component=None)
-        self.do_not_save = True
-
-
-def options_section(section_identifier: Any, options_dict: dict[str, OptionInfo]) -> dict[str, OptionInfo]:
-    """Return the options, all of them in one section: (id, title) or (id, title, category)."""
-    for info in options_dict.values():
-        info.section = section_identifier[:2]
-        if len(section_identifier) > 2:
-            info.category_id = section_identifier[2]
-    return options_dict
-
-
-def described(key: str, info: OptionInfo) -> Option | None:
-    """Return an option as Easel's settings have it; None for a value that they cannot hold."""
-    try:
-        arguments = info.arguments()
-    except Exception:
-        logger.warning("The choices of the option %s cannot be found out.", key, exc_info=True)
-        arguments = {}
-    choices = _choices(arguments.get("choices"))
-    default = list(info.default) if isinstance(info.default, tuple) else info.default
-    kind = _kind(default, choices)
-    if kind is None or info.do_not_save:
-        return None
-    section = info.section[1] if info.section and len(info.section) > 1 and info.section[1] else "Extensions"
-    numeric = kind in ("integer", "number")
-    return Option(
-        key,
-        info.label or key,
-        kind,
-        tuple(default) if isinstance(default, list) else "" if default is None else default,
-        str(section),
-        info.comment_after.strip(),
-        choices=choices if kind in ("choice", "names") else (),
-        minimum=arguments.get("minimum") if numeric else None,
-        maximum=arguments.get("maximum") if numeric else None,
-        step=arguments.get("step") or (1 if kind == "integer" else 0.01),
-        restart=info.needs_a_restart,
-        longest=LONGEST_TEXT,
-    )
-
-
-def _choices(given: Any) -> tuple[str, ...]:
-    if not isinstance(given, (list, tuple)):
-        return ()
-    values = [each[-1] if isinstance(each, (list, tuple)) and each else each for each in given]
-    return tuple(values) if all(isinstance(value, str) for value in values) else ()
-
-
-def _kind(default: Any, choices: tuple[str, ...]) -> Kind | None:
-    if isinstance(default, bool):
-        return "flag"
-    if isinstance(default, int):
-        return "integer"
-    if isinstance(default, float):
-        return "number"
-    if isinstance(default, list):
-        return "names" if all(isinstance(each, str) and each for each in default) else None
-    if default is None:
-        return "text"
-    if not isinstance(default, str):
-        return None
-    return "choice" if default in choices else "text"
 
 
 class Data(MutableMapping[str, Any]):
@@ -238,7 +101,7 @@ class Options:
             settings = HOST.services.settings
             values = settings.all()
             if key in values:
-                return _outwards(key, values[key])
+                return self._as_declared(key, _outwards(key, values[key]))
             contents = settings.contents()
             if key in contents:
                 return contents[key]
@@ -247,6 +110,12 @@ class Options:
         if key in OPTIONS:
             return _outwards(key, OPTIONS[key].default)
         return CORE_DEFAULTS.get(key, _NOTHING)
+
+    def _as_declared(self, key: str, value: Any) -> Any:
+        """Return a whole number as one, where the extension's own default is one: it may count with it."""
+        default = getattr(self.data_labels.get(key), "default", None)
+        whole = isinstance(default, int) and isinstance(value, float) and value.is_integer()
+        return int(value) if whole else value
 
     def __getattr__(self, item: str) -> Any:
         found = self.find(item)
@@ -316,7 +185,8 @@ class Options:
             HOST.reports.claim(culprit, "option", key)
         option = described(key, info)
         if option is not None and HOST.services is not None:
-            HOST.services.settings.declare([option])
+            renewals = {key: partial(_renewed, culprit, key, info)} if may_change(info) else {}
+            HOST.services.settings.declare([option], renewals)
 
     def reorder(self) -> None:
         """Do nothing: the Settings tab has an order of its own."""
@@ -349,6 +219,22 @@ def _outwards(key: str, value: Any) -> Any:
     if key in ("outdir_txt2img_samples", "outdir_img2img_samples"):
         return str(HOST.config.data_dir / "outputs" / str(value))
     return value
+
+
+def _renewed(extension: str, key: str, info: OptionInfo, refresh: bool) -> Option | None:
+    """Return an option with its choices of now, for which its extension may look anew before.
+
+    Raises PluginFailed with what the extension raised.
+    """
+    if refresh and info.refresh is not None:
+        try:
+            info.refresh()
+        except Exception as error:
+            logger.exception("Refreshing the option %s failed.", key)
+            said = f"{type(error).__name__}: {error}"
+            who = extension or "An extension"
+            raise PluginFailed(f"{who} could not refresh {info.label or key}. {said}") from error
+    return described(key, info)
 
 
 def told(options: Options, changes: Mapping[str, Any]) -> None:

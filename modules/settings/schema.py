@@ -20,6 +20,7 @@ from modules.core.parameters import PARAMETERS
 Kind = Literal["flag", "integer", "number", "text", "choice", "names"]
 OptionValue = bool | int | float | str | tuple[str, ...]
 Form = Literal["any", "folder", "folder or none"]
+Look = Literal["plain", "slider", "colour", "note", "hidden"]
 
 LONGEST_TEXT = 1000
 MOST_NAMES = 1000
@@ -36,6 +37,9 @@ class Option:
     empty. `list_name` names the list that
     a text is to be taken from, where that changes while the server runs (see `core.request.ChoiceLists`). `longest`: so
     many characters a text may have.
+    `look` says how the Settings tab has it where the kind does not: a "note" is a text between options, of which the
+    label is shown, and nothing "hidden" is. `lines`: so many lines of a text are seen. `refreshes`: its extension
+    looks for its choices anew, or does what else it is for, when it is told to.
     """
 
     key: str
@@ -52,6 +56,9 @@ class Option:
     form: Form = "any"
     list_name: str | None = None
     longest: int = LONGEST_TEXT
+    look: Look = "plain"
+    lines: int = 1
+    refreshes: bool = False
 
     def parse(self, value: object) -> OptionValue:
         """Return `value` as this option's own type, or raise `OptionError`."""

@@ -17,6 +17,8 @@ from modules.settings.schema import OPTIONS, Option, OptionError, OptionValue
 logger = logging.getLogger(__name__)
 
 Listener = Callable[[Mapping[str, OptionValue]], None]
+Renewal = Callable[[bool], Option | None]
+"""Returns an option as it is now, and has its choices looked for anew before if it is given True."""
 
 
 class SettingsStore:
@@ -31,6 +33,7 @@ class SettingsStore:
         self._lock = threading.RLock()
         self._listeners: list[Listener] = []
         self._options: dict[str, Option] = dict(OPTIONS)
+        self._renewals: dict[str, Renewal] = {}
         self._contents = _read(path)
         self._values = _valid_values(self._contents, path, OPTIONS.values())
 
@@ -49,12 +52,34 @@ class SettingsStore:
         with self._lock:
             return dict(self._options)
 
-    def declare(self, options: Iterable[Option]) -> None:
-        """Take in options of extensions, with the values that the file holds for them; those of the schema stay."""
+    def declare(self, options: Iterable[Option], renewals: Mapping[str, Renewal] | None = None) -> None:
+        """Take in options of extensions, with the values that the file holds for them; those of the schema stay.
+
+        `renewals`: for keys whose choices may change while the server runs.
+        """
         with self._lock:
             fresh = [option for option in options if option.key not in OPTIONS]
-            self._values.update(_valid_values(self._contents, self._path, fresh))
-            self._options.update({option.key: option for option in fresh})
+            held = [option for option in fresh if option.look != "note"]
+            self._values.update(_valid_values(self._contents, self._path, held))
+            for option in fresh:
+                self._options[option.key] = option
+                self._renewals.pop(option.key, None)
+                if renewals and option.key in renewals:
+                    self._renewals[option.key] = renewals[option.key]
+
+    def renew(self, refresh: str = "") -> None:
+        """Ask for the choices of now of all options that have others from time to time.
+
+        `refresh`: the key of an option whose extension is to look for them anew. What an extension raises then is
+        raised; the other options stay as they are when theirs cannot be had.
+        """
+        with self._lock:
+            renewals = dict(self._renewals)
+        for key, renewal in renewals.items():
+            option = renewal(key == refresh)
+            if option is not None:
+                with self._lock:
+                    self._options[key] = option
 
     def contents(self) -> dict[str, object]:
         """Return all that the file holds, also under keys that nobody has declared."""
@@ -113,7 +138,7 @@ def _parse_all(values: Mapping[str, object], options: Mapping[str, Option]) -> d
     problems: list[FieldProblem] = []
     for key, value in values.items():
         option = options.get(key)
-        if option is None:
+        if option is None or option.look == "note":
             problems.append(FieldProblem(key, key, "an unknown option", "one of " + ", ".join(options)))
             continue
         try:

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Body, Request
 from pydantic import BaseModel, Field
 
-from modules.core.errors import InvalidRequest
+from modules.core.errors import FieldProblem, InvalidRequest
 from modules.core.parameters import LONGEST_PROMPT
 from modules.core.request import ChoiceLists
 from modules.settings.schema import ADMIN_OPTIONS, Option
@@ -27,6 +27,12 @@ class Choice(BaseModel):
     checkpoint: Annotated[str, Field(max_length=LONGEST_PROMPT)]
 
 
+class Refresh(BaseModel):
+    """The option whose choices are to be looked for anew."""
+
+    key: Annotated[str, Field(max_length=LONGEST_PROMPT)]
+
+
 def make_option_router(services: WebServices, chooser: CheckpointChooser) -> APIRouter:
     """Return the routes of settings, checkpoints and token counts."""
     router = APIRouter(prefix="/easel")
@@ -34,10 +40,11 @@ def make_option_router(services: WebServices, chooser: CheckpointChooser) -> API
     @router.get("/settings")
     def read_settings() -> dict[str, Any]:
         """Return every option with its present value, section by section."""
+        services.settings.renew()
         values = services.settings.all()
         return {
             "options": [
-                describe_option(option, values[key], services.lists)
+                describe_option(option, values.get(key), services.lists)
                 for key, option in services.settings.options().items()
                 if key not in OWN_CONTROL
             ]
@@ -52,6 +59,17 @@ def make_option_router(services: WebServices, chooser: CheckpointChooser) -> API
         if problems:
             raise InvalidRequest(problems)
         return {"changed": services.settings.update(values)}
+
+    @router.post("/settings/refresh")
+    def refresh_choices(wanted: Refresh) -> dict[str, Any]:
+        """Have an option's extension look for its choices anew; return the option."""
+        option = services.settings.options().get(wanted.key)
+        if option is None or not option.refreshes:
+            named = [key for key, each in services.settings.options().items() if each.refreshes]
+            raise InvalidRequest([FieldProblem("key", "Option", wanted.key, "one of " + (", ".join(named) or "none"))])
+        services.settings.renew(wanted.key)
+        renewed = services.settings.options()[wanted.key]
+        return describe_option(renewed, services.settings.all().get(wanted.key), services.lists)
 
     @router.post("/checkpoint")
     def choose_checkpoint(choice: Choice) -> Mapping[str, object]:
@@ -77,4 +95,7 @@ def describe_option(option: Option, value: object, lists: ChoiceLists) -> dict[s
         "maximum": option.maximum,
         "step": option.step,
         "restart": option.restart,
+        "look": option.look,
+        "lines": option.lines,
+        "refreshes": option.refreshes,
     }

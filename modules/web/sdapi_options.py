@@ -39,7 +39,7 @@ def read_options(given: Mapping[str, object], known: Mapping[str, Option] = OPTI
         option = known.get(key)
         if option is None and key in A1111_OPTIONS:
             ignored.append(key)
-        elif option is None:
+        elif option is None or option.look == "note":
             problems.append(_unknown(str(key), known))
         else:
             try:

@@ -26,6 +26,7 @@ from modules.core.errors import (
     JobStateConflict,
     ModelUnavailable,
     NotAllowed,
+    PluginFailed,
     StorageFailed,
 )
 from modules.core.parameters import LONGEST_PROMPT
@@ -70,6 +71,7 @@ STATUS_OF_ERROR: Mapping[type[EaselError], int] = {
     DownloadFailed: 422,
     ExtensionFailed: 422,
     NotAllowed: 403,
+    PluginFailed: 422,
     StorageFailed: 507,
 }
 QUICK_COMPRESSION = 4

@@ -77,7 +77,7 @@ class Verifications:
         difference = outcome.difference if outcome is not None else None
         place = f"/easel/verify/{job_id}"
         return {
-            "state": self._state(job_id, run),
+            "state": self._state(job_id, outcome),
             "error": outcome.error if outcome is not None else None,
             "identical": difference.identical if difference is not None else None,
             "max": difference.largest if difference is not None else None,
@@ -109,9 +109,9 @@ class Verifications:
             raise JobNotFound(f"There is no verification {job_id}; only the last {MOST_KEPT} are kept.")
         return run
 
-    def _state(self, job_id: str, run: _Run) -> str:
-        if run.outcome is not None:
-            return "failed" if run.outcome.error is not None else "finished"
+    def _state(self, job_id: str, outcome: Outcome | None) -> str:
+        if outcome is not None:
+            return "failed" if outcome.error is not None else "finished"
         try:
             return "waiting" if self._jobs.get(job_id).state is JobState.WAITING else "running"
         except JobNotFound:

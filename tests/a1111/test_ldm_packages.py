@@ -5,12 +5,13 @@ from __future__ import annotations
 import importlib
 import sys
 from collections.abc import Iterator
+from types import ModuleType
 
 import pytest
 import torch
 
 from modules.a1111 import _ldm_packages, sd_hijack_open_clip
-from modules.a1111._ldm_packages import FINDER, OTHER_NAMES, PACKAGES
+from modules.a1111._ldm_packages import FINDER, OTHER_NAMES, PACKAGES, RENAMED
 from modules.a1111._placeholders import NotInEasel
 from modules.sampling.denoisers import NoiseLevels
 
@@ -21,7 +22,7 @@ def packages() -> Iterator[None]:
     _ldm_packages.offer()
     yield
     sys.meta_path.remove(FINDER)
-    for name in [*PACKAGES, *OTHER_NAMES]:
+    for name in [*PACKAGES, *OTHER_NAMES, *RENAMED]:
         sys.modules.pop(name, None)
 
 
@@ -113,3 +114,12 @@ def test_modules_of_a1111_are_found_without_being_imported_and_in_one_another() 
     assert importlib.import_module("modules.scripts").script_callbacks is callbacks
     with pytest.raises(AttributeError, match="nonesuch"):
         modules.nonesuch  # noqa: B018 (asking is the test)
+
+
+def test_a_module_of_torchvision_that_got_another_name_is_found_by_its_old_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("torchvision", "torchvision.transforms", "torchvision.transforms._functional_tensor"):
+        module = ModuleType(name)
+        module.__path__ = []
+        monkeypatch.setitem(sys.modules, name, module)
+    old = importlib.import_module("torchvision.transforms.functional_tensor")
+    assert old is sys.modules["torchvision.transforms._functional_tensor"]

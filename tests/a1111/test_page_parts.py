@@ -10,11 +10,11 @@ from starlette.testclient import TestClient
 
 from modules.a1111 import ui
 from modules.a1111._form_runs import form_of
+from modules.a1111._option_info import OptionInfo, described
 from modules.a1111._page_parts import FORM_MARK, ORDERS, parts, stand_in_id
 from modules.a1111._shim_blocks import Functions, dependencies
 from modules.a1111._working import working_for
 from modules.a1111.infotext_utils import PASTE_FIELDS
-from modules.a1111.options import OptionInfo, described
 from modules.a1111.txt2img import txt2img_create_processing
 from modules.a1111.ui_extra_networks import extra_pages
 from modules.core.errors import InvalidRequest

@@ -3,7 +3,7 @@ from typing import Any, Literal
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Dialog, Page, Request, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Dialog, Page, Request, expect, sync_playwright
 
 from tests.browser.board import scripts_served
 from tests.browser.driver import CHROMIUM_ARGUMENTS, PATIENCE_MS, Easel, Server, find_chromium, running
@@ -63,7 +63,7 @@ class Watch:
         self._notes: dict[str, Callable[[Any], None]] = {
             "request": self._note_request,
             "weberror": lambda error: self._note(f"script error: {error.error}"),
-            "console": lambda said: self._note(f"console: {said.text}") if said.type == "error" else None,
+            "console": self._note_said,
             "dialog": self._dismiss,
         }
 
@@ -84,6 +84,10 @@ class Watch:
 
     def _note(self, problem: str) -> None:
         self._problems.append(problem)
+
+    def _note_said(self, said: ConsoleMessage) -> None:
+        if said.type == "error":
+            self._note(f"console: {said.text} ({said.location.get('url', '')})")
 
     def _dismiss(self, dialog: Dialog) -> None:
         self._note(f"dialog: {dialog.message}")

@@ -136,13 +136,47 @@ def test_scripts_find_the_settings_and_all_canvases(easel: Easel) -> None:
 def test_scripts_hear_of_settings_that_change(easel: Easel) -> None:
     page = easel.page
     easel.tab("settings")
-    box = page.locator("#setting_panels_sample_option input")
+    box = page.locator("#setting_panels_sample_option input[inputmode=decimal]")
     before = page.evaluate("window.sampleFound.changes")
     box.fill("4")
     box.blur()
     page.wait_for_function("before => window.sampleFound.changes > before", arg=before, timeout=PATIENCE_MS)
     assert page.evaluate("opts.panels_sample_option") == 4
     assert page.evaluate("Boolean(gradioApp().querySelector('#setting_samples_format textarea'))")
+
+
+def test_scripts_find_a_slider_and_a_number_at_an_option_with_bounds(easel: Easel) -> None:
+    assert easel.page.evaluate("window.sampleFound.slider") == ["0", "10", "7", "7"]
+
+
+def test_options_of_extensions_have_the_controls_that_they_ask_for(easel: Easel) -> None:
+    page = easel.page
+    easel.tab("settings")
+    slider = page.locator("#setting_panels_sample_option input[type=range]:visible")
+    slider.focus()
+    page.keyboard.press("Home")
+    expect(page.locator("#setting_panels_sample_option input[inputmode=decimal]")).to_have_value("0")
+    page.wait_for_function("opts.panels_sample_option === 0", timeout=PATIENCE_MS)
+    page.locator("#setting_panels_sample_colour input[type=color]").fill("#ff8000")
+    page.wait_for_function("opts.panels_sample_colour === '#ff8000'", timeout=PATIENCE_MS)
+    names = page.locator("#setting_panels_sample_some .easel-checks")
+    names.get_by_label("three").check()
+    page.wait_for_function("String(opts.panels_sample_some) === 'one,three'", timeout=PATIENCE_MS)
+    expect(page.locator("#setting_panels_sample_note")).to_have_text(
+        "Written between options, see the help (https://example.org/help)."
+    )
+    expect(page.locator("#easel_settings").get_by_text("Out of sight")).to_have_count(0)
+
+
+def test_an_option_s_choices_are_looked_for_anew(easel: Easel) -> None:
+    page = easel.page
+    easel.tab("settings")
+    choices = page.locator("#setting_panels_sample_file select option")
+    before = choices.count()
+    page.locator("#refresh_panels_sample_file").click()
+    expect(choices).to_have_count(before + 1)
+    page.locator("#setting_panels_sample_file select").select_option(f"file {before}")
+    page.wait_for_function("name => opts.panels_sample_file === name", arg=f"file {before}", timeout=PATIENCE_MS)
 
 
 def test_a_button_sends_an_infotext_to_the_form(easel: Easel) -> None:

@@ -7,6 +7,7 @@ from tests.browser.conftest import NewPage
 from tests.browser.driver import Server
 
 pytestmark = pytest.mark.browser
+COMPARED = "[...document.querySelectorAll('.easel-compare img')].every(i => i.naturalWidth === 128)"
 
 
 def test_hires_fields_survive_a_reload_open_or_closed(new_page: NewPage) -> None:
@@ -75,13 +76,14 @@ def test_verify_finds_the_picture_identical_and_the_gallery_stays(new_page: NewP
     page.locator("#txt2img_verify").click()
     expect(page.locator(".easel-verdict")).to_have_text("Identical")
     expect(page.locator(".easel-compare img")).to_have_count(2)
-    page.wait_for_function("[...document.querySelectorAll('.easel-compare img')].every(i => i.naturalWidth === 128)")
+    page.wait_for_function(COMPARED)
     page.keyboard.press("Escape")
     assert page.evaluate("window.easel.live.job.id") == followed
     easel.tab("queue")
     page.locator(f".easel-card[data-job='{followed}'] .easel-thumbnail").click()
     page.get_by_role("button", name="Verify: make it again and compare").click()
     expect(page.locator(".easel-verdict")).to_have_text("Identical")
+    page.wait_for_function(COMPARED)
 
 
 def test_a_difference_is_shown_with_numbers_and_facts(new_page: NewPage, server: Server) -> None:

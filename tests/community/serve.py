@@ -17,17 +17,18 @@ import transformers.utils
 from modules import app, cli
 from modules.a1111._panels import AdapterPanels
 from modules.a1111._working import EXTENSIONS
+from tests.community.operators import lend_operators
 
 STAND_INS = "EASEL_STAND_INS"
-"""Names a folder with stand-ins for packages, which only extensions are to find."""
+"""Names folders with packages, and stand-ins for such, that only extensions are to find."""
 
 
 def main(facts: Path, flags: list[str]) -> int:
     # Both have looked now for what they would use if it were there, and remember that it is not.
     transformers.utils.is_torchvision_available()
     diffusers.utils.is_torchvision_available()
-    if os.environ.get(STAND_INS):
-        sys.path.append(os.environ[STAND_INS])
+    sys.path += filter(None, os.environ.get(STAND_INS, "").split(os.pathsep))
+    lend_operators()
     # Extensions read the command line; this is what it would be.
     sys.argv = ["launch.py", *flags]
     started = AdapterPanels.started

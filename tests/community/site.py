@@ -69,9 +69,14 @@ class Site:
         """Run an extension's requirements and install.py as the installer does, without network; "": all is well."""
         folder = self.folder / "extensions" / name
         command = [sys.executable, "-c", SET_UP, str(ROOT), str(self.folder / "state"), str(folder)]
-        environment = self._environment() | {"PYTHONPATH": self._python_path(str(ROOT))}
+        environment = self._environment() | {"PYTHONPATH": os.pathsep.join(map(str, (ROOT, *self.packages)))}
         done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, cwd=ROOT)
         return "" if done.returncode == 0 else done.stderr.strip().splitlines()[-1]
+
+    def python(self, program: str, *arguments: str) -> None:
+        """Run a program that may import what the packages hold."""
+        environment = self._environment() | {"PYTHONPATH": os.pathsep.join(map(str, self.packages))}
+        subprocess.run([sys.executable, "-c", program, *arguments], env=environment, check=True)
 
     def start(self) -> None:
         flags = [
@@ -79,8 +84,11 @@ class Site:
             "--port", str(self.port), *self.flags,
         ]  # fmt: skip
         command = [sys.executable, str(HERE / "serve.py"), str(self.folder / "routes.json"), *flags]
-        stand_ins = {"EASEL_STAND_INS": str(self.stand_ins)} if self.stand_ins is not None else {}
-        environment = self._environment() | {"PYTHONPATH": self._python_path(), **stand_ins}
+        # What diffusers and transformers would use if they saw it comes behind the stand-ins' door.
+        hidden = [path for path in self.packages if (path / "torchvision").is_dir()]
+        shown = os.pathsep.join(str(path) for path in self.packages if path not in hidden)
+        late = os.pathsep.join(map(str, filter(None, [*hidden, self.stand_ins])))
+        environment = self._environment() | {"PYTHONPATH": shown, "EASEL_STAND_INS": late}
         with (self.folder / "server.log").open("ab") as log:
             self.process = subprocess.Popen(command, env=environment, stdout=log, stderr=log, cwd=ROOT)
         wait_until(self.answers, START_SECONDS)
@@ -128,11 +136,9 @@ class Site:
     def _environment(self) -> dict[str, str]:
         # Whatever an extension does, nothing comes into the environment that Easel runs in.
         no_pip = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": "", "PIP_CONFIG_FILE": os.devnull}
-        offline = {**no_pip, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "2")}
-        return os.environ | offline | {"PYTHONDONTWRITEBYTECODE": "1"}
-
-    def _python_path(self, *first: str) -> str:
-        return os.pathsep.join([*first, *map(str, self.packages)])
+        hub = {"HF_HUB_OFFLINE": "1", "HF_HOME": str(self.folder / "hub")}
+        threads = os.environ.get("OMP_NUM_THREADS", "2")
+        return os.environ | no_pip | hub | {"OMP_NUM_THREADS": threads, "PYTHONDONTWRITEBYTECODE": "1"}
 
 
 @contextlib.contextmanager

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from modules.core.errors import InvalidRequest, StorageFailed
-from modules.settings.schema import OPTIONS
+from modules.settings.schema import OPTIONS, Look, Option
 from modules.settings.store import SettingsStore
 
 
@@ -121,3 +121,34 @@ def test_a_folder_in_the_files_place_is_reported(path: Path) -> None:
     path.mkdir(parents=True)
     with pytest.raises(StorageFailed, match="cannot be read"):
         SettingsStore(path)
+
+
+def sample(choices: tuple[str, ...], look: Look = "plain") -> Option:
+    return Option("sample_file", "File", "text", "none", "Sample", "", choices=choices, refreshes=True, look=look)
+
+
+def test_an_option_whose_choices_change_is_asked_for_them_again(path: Path) -> None:
+    store = SettingsStore(path)
+    found = ["none"]
+
+    def renewed(refresh: bool) -> Option:
+        if refresh:
+            found.append("fresh")
+        return sample(tuple(found))
+
+    store.declare([sample(("none",))], {"sample_file": renewed})
+    store.renew()
+    assert store.options()["sample_file"].choices == ("none",)
+    store.renew("sample_file")
+    assert store.options()["sample_file"].choices == ("none", "fresh")
+    store.declare([sample(("other",))])
+    store.renew("sample_file")
+    assert store.options()["sample_file"].choices == ("other",), "who declared it anew is asked no more"
+
+
+def test_a_note_has_no_value_and_takes_none(path: Path) -> None:
+    store = SettingsStore(path)
+    store.declare([sample((), "note")])
+    assert "sample_file" not in store.all()
+    with pytest.raises(InvalidRequest):
+        store.update({"sample_file": "none"})

@@ -4,9 +4,11 @@ import pytest
 from httpx import Response
 from starlette.testclient import TestClient
 
+from modules.core.errors import PluginFailed
 from modules.core.parameter import LARGEST_SEED
 from modules.core.request import GenerationRequest
 from modules.jobs.model import Purpose
+from modules.settings.schema import Option
 from tests.fakes import HoldAt, wait_until
 from tests.web.site import BROKEN_CHECKPOINT, Site
 
@@ -105,6 +107,36 @@ def test_an_option_that_names_a_file_lists_the_names_and_refuses_others(client: 
     assert site.services.settings.get("send_seed") is True, "all of them or none"
     assert client.post("/easel/settings", json={"sd_vae": "None"}).status_code == 200
     client.post("/easel/settings", json={"sd_vae": "Automatic"})
+
+
+def test_an_option_s_choices_are_looked_for_anew_when_asked(client: TestClient, site: Site) -> None:
+    found: list[str] = []
+
+    def renewed(refresh: bool) -> Option:
+        if refresh:
+            found.append(f"file {len(found)}")
+        return Option("sample_file", "File", "text", "", "Sample", "", choices=tuple(found), refreshes=True)
+
+    site.services.settings.declare([renewed(False)], {"sample_file": renewed})
+    answer = client.post("/easel/settings/refresh", json={"key": "sample_file"})
+    assert answer.json()["choices"] == ["file 0"]
+    options = {option["key"]: option for option in client.get("/easel/settings").json()["options"]}
+    assert options["sample_file"]["choices"] == ["file 0"], "looking at the settings looks for no new ones"
+    refused = client.post("/easel/settings/refresh", json={"key": "randn_source"})
+    assert refused.status_code == 422
+    assert "sample_file" in refused.json()["problems"][0]["allowed"]
+
+
+def test_an_extension_that_cannot_refresh_is_named(client: TestClient, site: Site) -> None:
+    def renewed(refresh: bool) -> Option:
+        if refresh:
+            raise PluginFailed("sample could not refresh File. OSError: gone")
+        return Option("sample_lost", "File", "text", "", "Sample", "", refreshes=True)
+
+    site.services.settings.declare([renewed(False)], {"sample_lost": renewed})
+    answer = client.post("/easel/settings/refresh", json={"key": "sample_lost"})
+    assert answer.status_code == 422
+    assert "sample could not refresh" in answer.json()["detail"]
 
 
 def test_options_without_limits_are_plain_json(client: TestClient) -> None:

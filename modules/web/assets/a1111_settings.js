@@ -2,10 +2,10 @@
 
 /**
  * Return the inside of an option's box. A text is in a text area and in an input, since either may be what its
- * component had.
- * @param {any} value
+ * component had; a number with bounds is on a slider too.
+ * @param {any} value @param {number[] | undefined} bounds least, most and step
  */
-function a1111OptionLabel(value) {
+function a1111OptionLabel(value, bounds) {
   const label = document.createElement("label");
   label.className = "a1111-option";
   const kinds = typeof value === "boolean" ? ["checkbox"] : typeof value === "number" ? ["number"] : ["textarea", "text"];
@@ -14,6 +14,13 @@ function a1111OptionLabel(value) {
     if (kind !== "textarea") control.type = kind;
     control.tabIndex = -1;
     label.append(control);
+  }
+  if (typeof value === "number" && bounds) {
+    const slider = document.createElement("input");
+    slider.type = "range";
+    slider.tabIndex = -1;
+    [slider.min, slider.max, slider.step] = bounds.map(String);
+    label.append(slider);
   }
   a1111ShowOption(label, value);
   return label;
@@ -53,7 +60,7 @@ function a1111Settings() {
     const box = document.createElement("div");
     box.id = `setting_${key}`;
     box.dataset.a1111Option = key;
-    box.append(a1111OptionLabel(value));
+    box.append(a1111OptionLabel(value, a1111Facts.bounds?.[key]));
     place.append(box);
   }
   const page = gradioApp();
@@ -72,8 +79,9 @@ function a1111AdoptSettings() {
     row.id = control.id;
     control.id = `${control.id}_control`;
     row.dataset.a1111Option = key;
-    if (typeof opts[key] !== "string" || control.localName === "textarea") continue;
-    const label = a1111OptionLabel(opts[key]);
+    const complete = !["string", "number"].includes(typeof opts[key]) || control.localName === "textarea";
+    if (complete) continue;
+    const label = a1111OptionLabel(opts[key], undefined);
     label.hidden = true;
     row.append(label);
   }

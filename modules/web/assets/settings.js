@@ -1,16 +1,14 @@
 /** The Settings tab: every option applies as soon as it is changed; a refused value says what is allowed. */
 import { Refused, get, post } from "./api.js";
 import { h, whenPresent } from "./dom.js";
+import { makeControl } from "./option_control.js";
 
 const SAVED_MS = 1800;
 /** Sections that come first and last; the others stay between them in the server's order. */
 const FIRST = ["Stable Diffusion", "Prompts", "Sampler parameters", "Guidance", "Hires fix and refiner"];
 const LAST = ["System", "Compatibility"];
 
-/**
- * @typedef {{key: string, label: string, kind: string, value: any, default: any, section: string, help: string,
- *   choices: string[], minimum: number | null, maximum: number | null, step: number, restart: boolean}} Option
- */
+/** @typedef {import("./option_control.js").Option} Option */
 
 export class SettingsView {
   /** @param {import("./messages.js").Messages} messages */
@@ -45,7 +43,7 @@ export class SettingsView {
       type: "search", id: "settings_search", class: "easel-search", placeholder: "Search", "aria-label": "Search the settings",
     }));
     const groups = sections.map((section) => h("section", { class: "easel-section" }, h("h3", {}, section),
-      ...options.filter((option) => option.section === section).map((option) => this.#row(option))));
+      ...options.filter((option) => option.section === section && option.look !== "hidden").map((option) => this.#row(option))));
     const none = h("p", { class: "easel-soft", role: "status", hidden: true }, "Nothing was found.");
     search.addEventListener("input", () => (none.hidden = filterRows(groups, search.value)));
     return h("div", { class: "easel-settings" }, h("div", { class: "easel-settings-head" }, h("h2", {}, "Settings"), search),
@@ -54,23 +52,50 @@ export class SettingsView {
 
   /** @param {Option} option */
   #row(option) {
-    const problem = h("p", { class: "easel-error-text", role: "alert" });
-    const saved = h("span", { class: "easel-saved", "aria-live": "polite" });
-    const control = makeControl(option);
-    control.id = `setting_${option.key}`;
-    control.addEventListener("change", () => this.#save(option, control, problem, saved));
-    const help = option.restart ? `${option.help} Takes effect at the next start.` : option.help;
     const words = `${option.label} ${option.key} ${option.help} ${option.section}`.toLowerCase();
-    return h("div", { class: `easel-option easel-${option.kind}`, "data-words": words },
-      h("label", { for: control.id }, option.label), control, saved, h("p", { class: "easel-soft" }, help), problem);
+    const note = option.look === "note";
+    const row = h("div", { class: `easel-option easel-${note ? "note" : option.kind}`, "data-words": words });
+    const problem = h("p", { class: "easel-error-text", role: "alert" });
+    const again = option.refreshes ? [this.#refresher(option, row, problem)] : [];
+    const help = h("p", { class: "easel-soft" }, ...linked(option.restart ? `${option.help} Takes effect at the next start.`.trim() : option.help));
+    if (note) {
+      row.append(h("p", { id: `setting_${option.key}` }, ...linked(option.label)), ...again, help, problem);
+      return row;
+    }
+    const saved = h("span", { class: "easel-saved", "aria-live": "polite" });
+    const { box, main, read } = makeControl(option);
+    main.id = `setting_${option.key}`;
+    box.addEventListener("change", () => this.#save(option.key, read(), main, problem, saved));
+    row.append(h("label", { for: main.id }, option.label), box, ...again, saved, help, problem);
+    return row;
   }
 
-  /** @param {Option} option @param {HTMLElement} control @param {HTMLElement} problem @param {HTMLElement} saved */
-  async #save(option, control, problem, saved) {
+  /** A button that has an option's choices looked for anew. @param {Option} option @param {HTMLElement} row @param {HTMLElement} problem */
+  #refresher(option, row, problem) {
+    const button = /** @type {HTMLButtonElement} */ (h("button", {
+      type: "button", class: "easel-again", id: `refresh_${option.key}`, title: "Refresh", "aria-label": `Refresh ${option.label}`,
+    }, "🔄"));
+    button.addEventListener("click", async () => {
+      button.disabled = true;
+      problem.textContent = "";
+      try {
+        const fresh = this.#row(await post("/easel/settings/refresh", { key: option.key }));
+        row.replaceWith(fresh);
+        fresh.querySelector("button")?.focus();
+      } catch (error) {
+        problem.textContent = error instanceof Refused ? error.message : String(error);
+        button.disabled = false;
+      }
+    });
+    return button;
+  }
+
+  /** @param {string} key @param {any} value @param {HTMLElement} control @param {HTMLElement} problem @param {HTMLElement} saved */
+  async #save(key, value, control, problem, saved) {
     problem.textContent = "";
     control.removeAttribute("aria-invalid");
     try {
-      await post("/easel/settings", { [option.key]: readControl(option, control) });
+      await post("/easel/settings", { [key]: value });
       window.dispatchEvent(new Event("easel-settings"));
       saved.textContent = "Saved";
       setTimeout(() => (saved.textContent = ""), SAVED_MS);
@@ -92,26 +117,8 @@ function filterRows(groups, text) {
   return groups.some((group) => !group.hidden);
 }
 
-/** @param {Option} option @returns {HTMLElement} */
-function makeControl(option) {
-  if (option.kind === "choice" || option.choices.length) {
-    // A name that is no longer in the list is still what is chosen.
-    const names = option.choices.includes(option.value) ? option.choices : [option.value, ...option.choices];
-    const choices = names.map((choice) => h("option", { value: choice, selected: choice === option.value }, choice));
-    return h("select", {}, ...choices);
-  }
-  if (option.kind === "flag") return h("input", { type: "checkbox", checked: Boolean(option.value), role: "switch" });
-  const text = String(option.value ?? "");
-  if (option.kind === "text" && text.includes("\n")) return h("textarea", { rows: Math.min(12, text.split("\n").length), spellcheck: "false" }, text);
-  const numeric = option.kind === "integer" || option.kind === "number";
-  // A text box for numbers too, so that a wrong one reaches the server's check instead of vanishing.
-  return h("input", { type: "text", inputmode: numeric ? "decimal" : null, value: option.value, autocomplete: "off", spellcheck: "false" });
-}
-
-/** @param {Option} option @param {any} control */
-function readControl(option, control) {
-  if (option.kind === "flag") return control.checked;
-  if (option.kind !== "integer" && option.kind !== "number") return control.value;
-  const number = Number(control.value);
-  return control.value.trim() === "" || Number.isNaN(number) ? control.value : number;
+/** Return a text with its addresses as links. @param {string} text @returns {(string | HTMLElement)[]} */
+function linked(text) {
+  return text.split(/(https?:\/\/[^\s()<>]+)/).map((part, place) =>
+    (place % 2 ? h("a", { href: part, target: "_blank", rel: "noopener noreferrer" }, part) : part));
 }

@@ -13,6 +13,9 @@ onUiTabChange(() => { window.sampleFound.tabs += 1; });
 onUiLoaded(() => {
   const found = window.sampleFound;
   found.option = opts.samples_format;
+  const bounded = gradioApp().querySelector("#setting_panels_sample_option");
+  const slider = bounded?.querySelector("input[type=range]");
+  found.slider = [slider?.min, slider?.max, slider?.value, bounded?.querySelector("input[type=number]")?.value];
   found.setting = gradioApp().querySelector("#setting_samples_format textarea")?.value;
   found.canvases = ["img2img_image", "img2img_sketch", "img2maskimg", "inpaint_sketch", "img_inpaint_base"]
     .filter((id) => document.getElementById(id)?.querySelector("input")).length;

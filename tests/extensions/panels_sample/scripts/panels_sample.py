@@ -7,6 +7,7 @@ from modules.infotext_utils import ParamBinding, register_paste_params_button
 from modules.ui_components import FormRow, InputAccordion, ToolButton
 
 SEEN = []
+FILES = ["none"]
 
 
 class Always(scripts.Script):
@@ -73,6 +74,15 @@ def on_ui_settings():
     section = ("sample", "Panels sample")
     shared.opts.add_option("panels_sample_option", shared.OptionInfo(7, "Sample option", gr.Slider,
                            {"minimum": 0, "maximum": 10, "step": 1}, section=section))
+    note = shared.OptionHTML("Written <b>between</b> options, see <a href='https://example.org/help'>the help</a>.")
+    note.section = section
+    shared.opts.add_option("panels_sample_note", note)
+    shared.opts.add_option("panels_sample_colour", shared.OptionInfo("#102030", "Sample colour", gr.ColorPicker, {}, section=section))
+    shared.opts.add_option("panels_sample_some", shared.OptionInfo(["one"], "Sample names", gr.CheckboxGroup,
+                           {"choices": ["one", "two", "three"]}, section=section))
+    shared.opts.add_option("panels_sample_kept", shared.OptionInfo("kept", "Out of sight", gr.Textbox, {"visible": False}, section=section))
+    shared.opts.add_option("panels_sample_file", shared.OptionInfo("none", "Sample file", gr.Dropdown,
+                           lambda: {"choices": list(FILES)}, refresh=lambda: FILES.append(f"file {len(FILES)}"), section=section))
 
 
 script_callbacks.on_ui_tabs(on_ui_tabs)

@@ -1,0 +1,246 @@
+"""What extensions of kind a are for: pages, tabs and what stands beside the form."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import httpx
+from playwright.sync_api import expect
+
+from tests.community.page import Watched, picture
+from tests.community.site import Site
+from tests.community.steps import PATIENCE_MS, PROMPT, Scenario, number, picture_of, press, renew, see_element, shown
+from tests.fakes import wait_until
+
+TAGGER = ("SmilingWolf/wd-v1-4-convnextv2-tagger-v2", "v2.0")
+TAGS = ("general", "sensitive", "questionable", "explicit", "easel_turquoise")
+MAKE_TAGGER = """
+import sys
+import numpy, onnx
+from onnx import TensorProto, helper, numpy_helper
+path, count = sys.argv[1], int(sys.argv[2])
+weights = numpy_helper.from_array(numpy.zeros((3, count), "float32"), "weights")
+surely = numpy_helper.from_array(numpy.full((count,), 0.9, "float32"), "surely")
+nodes = [
+    helper.make_node("ReduceMean", ["picture"], ["mean"], axes=[1, 2], keepdims=0),
+    helper.make_node("Gemm", ["mean", "weights", "surely"], ["tags"]),
+]
+taken = helper.make_tensor_value_info("picture", TensorProto.FLOAT, [1, 64, 64, 3])
+given = helper.make_tensor_value_info("tags", TensorProto.FLOAT, [1, count])
+graph = helper.make_graph(nodes, "stub", [taken], [given], [weights, surely])
+onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8), path)
+"""
+"""A stub of a tagger, whose weights are not here: it is sure of every tag."""
+MAKE_VAE = """
+import sys
+from pathlib import Path
+import torch
+from safetensors.torch import save_file
+listed, path = Path(sys.argv[1]), sys.argv[2]
+pairs = [line.split(" ", 1) for line in listed.read_text().splitlines() if " [" in line]
+shapes = {name: [int(each) for each in shape.strip("[] ").split(",") if each] for name, shape in pairs}
+save_file({f"first_stage_model.{name}": torch.zeros(shape) for name, shape in shapes.items()}, path)
+"""
+
+
+def complete_tag(page: Watched, _: Site) -> str | None:
+    # It fetches its lists once the page is there; what is typed before that completes nothing.
+    page.page.wait_for_function("typeof allTags !== 'undefined' && allTags.length > 0", timeout=PATIENCE_MS)
+    page.prompt("")
+    page.page.locator(PROMPT).click()
+    page.page.keyboard.type("1gi", delay=120)
+    results = page.page.locator(".autocompleteResults:visible li")
+    expect(results.first).to_be_visible(timeout=PATIENCE_MS)
+    page.page.keyboard.press("Tab")
+    page.page.wait_for_timeout(500)
+    text = page.page.locator(PROMPT).input_value()
+    return None if text.startswith("1girl") else f"the prompt became {text!r}"
+
+
+def browse_images(page: Watched, site: Site) -> str | None:
+    answer = httpx.get(f"{site.url}/infinite_image_browsing", timeout=30, follow_redirects=True)
+    if answer.status_code != httpx.codes.OK:
+        return f"its page answers {answer.status_code}"
+    page.open_tab("infinite-image-browsing")
+
+    def is_there() -> bool:
+        frames = [frame for frame in page.page.frames if frame != page.page.main_frame]
+        page.page.wait_for_timeout(500)
+        return any(frame.evaluate("document.body.querySelectorAll('button, a, input').length > 3") for frame in frames)
+
+    wait_until(is_there, 60)
+    return None
+
+
+def format_prompt(page: Watched, _: Site) -> str | None:
+    page.prompt("a,,b  , a_c")
+    page.page.locator("#le-formatter button").first.evaluate("e => e.click()")
+    page.page.wait_for_timeout(500)
+    text = page.page.locator(PROMPT).input_value()
+    return None if text.startswith("a, b") else f"the prompt became {text!r}"
+
+
+def keep_ratio(page: Watched, _: Site) -> str | None:
+    picker = page.page.locator("#tab_txt2img select")
+    if not picker.count():
+        return "there is no picker of ratios"
+    options = picker.first.locator("option").all_inner_texts()
+    wanted = next((each for each in options if each in ("16:9", "2:1", "3:2", "4:3")), None)
+    if wanted is None:
+        return f"the picker offers {options}"
+    before = (page.value("width"), page.value("height"))
+    picker.first.select_option(label=wanted)
+    page.page.wait_for_timeout(700)
+    width, height = float(page.value("width")), float(page.value("height"))
+    across, down = map(int, wanted.split(":"))
+    fits = abs(width / height - across / down) < 0.1 * across / down
+    return None if fits else f"{wanted} made {before} to {width}x{height}"
+
+
+def press_ratio(page: Watched, _: Site) -> str | None:
+    """Press a button of sd-webui-ar's rows for a ratio that is not 1."""
+    page.prepare(width=512, height=512)
+    row = page.page.locator("#txt2img_row_aspect_ratio button").filter(has_text=re.compile(r"^\s*\d+:\d+\s*$"))
+    words = [text.strip() for text in row.all_inner_texts()]
+    wanted = next((text for text in words if text != "1:1"), None)
+    if wanted is None:
+        return f"there are the buttons {words}"
+    row.filter(has_text=wanted).first.evaluate("button => button.click()")
+    across, down = map(int, wanted.split(":"))
+    page.page.wait_for_timeout(2000)
+    width, height = float(page.value("width")), float(page.value("height"))
+    return None if abs(width / height - across / down) < 0.05 else f"{wanted} made the size {width}x{height}"
+
+
+def show_picture(page: Watched, _: Site) -> str | None:
+    """Make a picture, and find it in the browser of pictures."""
+    picture_of(page, "a red apple")
+    page.open_tab("image_browser")
+    page.page.wait_for_timeout(1000)
+    press(page.page.locator("#tab_image_browser"), "First Page")
+    found = page.page.locator("[id$=_image_browser_gallery] img")
+    expect(found.first).to_be_attached(timeout=PATIENCE_MS)
+    found.first.evaluate("image => (image.closest('button') ?? image).click()")
+    told = "() => [...document.querySelectorAll('#tab_image_browser textarea, #tab_image_browser p')]"
+    told += ".some(each => (each.value ?? each.textContent).includes('a red apple'))"
+    return None if shown(page, told) else "the picture's text is not shown"
+
+
+def turn_hue(page: Watched, site: Site) -> str | None:
+    """Give haku-img a picture, and have its brightness changed."""
+    page.open_tab("haku_img")
+    tab = page.page.locator("#tab_haku_img")
+    tab.get_by_role("tab", name="Effect", exact=True).click()
+    tab.locator("#haku_img_eff input[type=file]").first.set_input_files(picture(site.folder))
+    page.page.wait_for_timeout(1500)
+    number(tab, "temperature", 60)
+    page.page.wait_for_timeout(500)
+    press(tab.locator("#haku_color"), "refresh")
+    expect(tab.locator("#haku_out img")).to_be_attached(timeout=PATIENCE_MS)
+    return None
+
+
+def analyse_vae(page: Watched, _: Site) -> str | None:
+    page.open_tab("checkpoint_toolkit")
+    tab = page.page.locator("#tab_checkpoint_toolkit")
+    tab.locator("input[role=listbox]").first.click()
+    page.page.locator("[role=option]").filter(has_text="easel").first.click()
+    press(tab, "Load")
+    report = tab.locator("#reportmd").first
+    expect(report).to_contain_text("VAE-v1", timeout=PATIENCE_MS)
+    return None
+
+
+def write_vae(site: Site) -> None:
+    """Write a checkpoint with the names and shapes of a VAE that the extension itself lists."""
+    listed = site.folder / "extensions" / "stable-diffusion-webui-model-toolkit" / "components" / "VAE-v1-SD.txt"
+    path = site.folder / "models" / "Stable-diffusion" / "easel_vae.safetensors"
+    subprocess.run([sys.executable, "-c", MAKE_VAE, str(listed), str(path)], check=True)
+
+
+def tag_picture(page: Watched, site: Site) -> str | None:
+    page.open_tab("tagger")
+    tab = page.page.locator("#tab_tagger")
+    tab.locator("input[role=listbox]").nth(1).click()
+    page.page.locator("[role=option][aria-label='wd14-convnextv2-v2']").first.click()
+    tab.locator("input[type=file]").first.set_input_files(picture(site.folder))
+    found = "tag => [...document.querySelectorAll('#tab_tagger textarea')].some(each => each.value.includes(tag))"
+    return None if shown(page, found, "easel turquoise") else "the tag is not among those found"
+
+
+def write_tagger(site: Site) -> None:
+    """Put a stub where Hugging Face's files are kept."""
+    name, version = TAGGER
+    model = site.folder / "hub" / "hub" / f"models--{name.replace('/', '--')}"
+    files = model / "snapshots" / "easel"
+    files.mkdir(parents=True)
+    (model / "refs").mkdir()
+    (model / "refs" / version).write_text("easel", encoding="utf-8")
+    lines = [f"{place},{tag},{9 if place < 4 else 0},1" for place, tag in enumerate(TAGS)]
+    (files / "selected_tags.csv").write_text("\n".join(["tag_id,name,category,count", *lines]), encoding="utf-8")
+    site.python(MAKE_TAGGER, str(files / "model.onnx"), str(len(TAGS)))
+
+
+def scan_models(page: Watched, _: Site) -> str | None:
+    """Press Scan, which without a network has to end with its own message."""
+    page.open_tab("civitai_helper")
+    press(page.page.locator("#tab_civitai_helper"), "Scan")
+    ended = "() => !document.querySelector('#ch_scan_model_log_md').textContent.includes('Scanning takes time')"
+    return None if shown(page, ended) else "the scan said nothing"
+
+
+def keep_form(page: Watched, site: Site) -> str | None:
+    """Have a field's value kept and given back after the page was loaded anew."""
+    page.number("steps", 7)
+    page.page.wait_for_timeout(700)
+    kept = page.page.evaluate("Object.entries(localStorage).filter(([key]) => key.startsWith('state-'))")
+    renew(page)
+    page.page.wait_for_timeout(1500)
+    if not kept:
+        return "it keeps nothing"
+    return None if page.value("steps") == "7" else f"the steps became {page.value('steps')}"
+
+
+def ask_state(site: Site) -> None:
+    (site.folder / "config.json").write_text(json.dumps({"state": ["steps", "prompt"]}), encoding="utf-8")
+
+
+def draw_pose(page: Watched, _: Site) -> str | None:
+    """Draw a pose and send it; where it goes is ControlNet's, which is not here."""
+    page.open_tab("openpose_editor")
+    drawn = "() => document.querySelector('#openpose_editor_canvas').getContext('2d')"
+    drawn += ".getImageData(0, 0, 512, 512).data.some((value, place) => place % 4 < 3 && value > 50)"
+    if not shown(page, drawn):
+        return "the canvas is empty"
+    with page.page.expect_download(timeout=PATIENCE_MS) as download:
+        press(page.page.locator("#tab_openpose_editor"), "Save PNG")
+    return None if Path(download.value.path()).read_bytes().startswith(b"\x89PNG") else "no PNG was saved"
+
+
+SCENARIOS: Mapping[str, Scenario] = {
+    "a1111-sd-webui-tagcomplete": complete_tag,
+    "sd-webui-infinite-image-browsing": browse_images,
+    "sd-webui-aspect-ratio-helper": keep_ratio,
+    "sd-webui-prompt-all-in-one": see_element("[id*=physton-prompt]"),
+    "stable-diffusion-webui-images-browser": show_picture,
+    "Config-Presets": see_element("#config_preset_txt2img_dropdown input"),
+    "a1111-sd-webui-haku-img": turn_hue,
+    "sd-webui-prompt-format": format_prompt,
+    "stable-diffusion-webui-model-toolkit": analyse_vae,
+    "stable-diffusion-webui-wd14-tagger": tag_picture,
+    "Stable-Diffusion-Webui-Civitai-Helper": scan_models,
+    "sd-webui-ar": press_ratio,
+    "stable-diffusion-webui-state": keep_form,
+    "openpose-editor": draw_pose,
+}
+PREPARATIONS: Mapping[str, Callable[[Site], None]] = {
+    "stable-diffusion-webui-model-toolkit": write_vae,
+    "stable-diffusion-webui-wd14-tagger": write_tagger,
+    "stable-diffusion-webui-state": ask_state,
+}
+"""What is put into the data folder before the server begins."""

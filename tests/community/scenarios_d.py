@@ -1,0 +1,172 @@
+"""What extensions of kind d are for: each has to change a picture of one seed, and to leave none of it behind."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+
+from tests.community.page import Watched
+from tests.community.site import STARTER, Site
+from tests.community.steps import (
+    Scenario,
+    acts,
+    infotext,
+    number,
+    part,
+    picture_of,
+    press,
+    shown,
+    tick,
+    write,
+)  # fmt: skip
+
+RANK = 4
+NETWORK = "easel"
+OTHER = "a red apple AND a blue cup"
+
+
+def write_network(folder: Path) -> None:
+    """Write a LoRA of random numbers for the starter model's attention, by kohya's names."""
+    folder.mkdir(parents=True, exist_ok=True)
+    generator = torch.Generator().manual_seed(5)
+    tensors: dict[str, torch.Tensor] = {}
+    with safe_open(STARTER / "unet" / "diffusion_pytorch_model.safetensors", "pt") as file:
+        for key in file.keys():  # noqa: SIM118 — it is no dictionary
+            if not key.endswith(("attn2.to_k.weight", "attn2.to_v.weight")):
+                continue
+            name = f"lora_unet_{key.removesuffix('.weight').replace('.', '_')}"
+            outputs, inputs = file.get_slice(key).get_shape()
+            tensors[f"{name}.lora_down.weight"] = torch.randn(RANK, inputs, generator=generator) * 0.3
+            tensors[f"{name}.lora_up.weight"] = torch.randn(outputs, RANK, generator=generator) * 0.3
+            tensors[f"{name}.alpha"] = torch.tensor(float(RANK))
+    save_file(tensors, folder / f"{NETWORK}.safetensors")
+
+
+def write_lora(site: Site) -> None:
+    write_network(site.folder / "models" / "Lora")
+
+
+def write_additional(site: Site) -> None:
+    write_network(site.folder / "extensions" / "sd-webui-additional-networks" / "models" / "lora")
+
+
+def tile(page: Watched) -> None:
+    section = part(page, "Tiled Diffusion")
+    tick(section, "Tiled Diffusion")
+    for label, value in (("Latent tile width", 16), ("Latent tile height", 16), ("Latent tile overlap", 4)):
+        number(section, label, value)
+
+
+def set_in(title: str, box: str, **numbers: float) -> Callable[[Watched], None]:
+    """Return what checks a box of a section and sets its sliders; "_" in their names stands for a blank."""
+
+    def act(page: Watched) -> None:
+        section = part(page, title)
+        tick(section, box)
+        for label, value in numbers.items():
+            number(section, label.replace("_", " "), value)
+
+    return act
+
+
+def cut_off(page: Watched) -> None:
+    section = part(page, "Target tokens")
+    tick(section, "Enabled")
+    write(section, "Target tokens", "red, blue")
+
+
+def add_network(page: Watched) -> None:
+    section = part(page, "Additional Networks")
+    section.locator(".label-wrap").first.evaluate("e => e.classList.contains('open') || e.click()")
+    tick(section, "Enable")
+    box = section.locator("input[role=listbox]").nth(1)
+    box.click()
+    page.page.locator("[role=option]").filter(has_text=NETWORK).first.click()
+    page.page.wait_for_timeout(1000)
+
+
+def press_box(selector: str) -> Callable[[Watched], None]:
+    def act(page: Watched) -> None:
+        page.page.locator(f"#tab_txt2img {selector}").first.evaluate("box => box.checked || box.click()")
+
+    return act
+
+
+def stand_across(page: Watched, _: Site) -> str | None:
+    """Use neutral-prompt's AND_PERP, which is words to a page without it."""
+    plain = picture_of(page, "a red apple")
+    across = picture_of(page, "a red apple AND_PERP a blue cup :1.5")
+    along = picture_of(page, "a red apple AND a blue cup :1.5")
+    again = picture_of(page, "a red apple")
+    if len({plain, across, along}) < 3:
+        return "AND_PERP makes the same picture as a plain prompt, or as AND"
+    return None if again == plain else "the plain prompt makes another picture afterwards"
+
+
+def merge_words(page: Watched, _: Site) -> str | None:
+    plain = picture_of(page, "a red apple")
+    merged = picture_of(page, "a red <'apple'*0.5+'cup'*0.5>")
+    told = infotext(page)
+    again = picture_of(page, "a red apple")
+    if merged == plain or again != plain:
+        return "a merge makes the same picture, or stays"
+    return None if "EmbeddingMerge" in told else f"the infotext is {told[:300]}"
+
+
+def mix_embeddings(page: Watched, site: Site) -> str | None:
+    """Inspect a word, and mix two into an embedding that is then used."""
+    page.open_tab("inspector")
+    tab = page.page.locator("#tab_inspector")
+    write(tab, "Text input", "apple")
+    press(tab, "Inspect")
+    said = "() => [...document.querySelectorAll('#tab_inspector textarea')].some(each => each.value.includes('apple'))"
+    if not shown(page, said):
+        return "it says nothing of a word"
+    write(tab, "Name 0", "apple")
+    write(tab, "Name 1", "cup")
+    write(tab, "Enter file name to save", "easelmix")
+    press(tab, "Save mixed")
+    page.page.wait_for_timeout(3000)
+    made = [path for path in site.folder.rglob("easelmix.*") if path.is_file()]
+    if not made:
+        return "no embedding was written"
+    page.open_tab("txt2img")
+    picture_of(page, "a red easelmix")
+    return None if "easelmix" in infotext(page) else "the embedding was not used"
+
+
+SCENARIOS: Mapping[str, Scenario] = {
+    "multidiffusion-upscaler-for-automatic1111": acts(tile, width=256, height=256, steps=2),
+    "sd-webui-vectorscope-cc": acts(set_in("Vectorscope CC", "Enable", Brightness=4)),
+    "sd-webui-regional-prompter": acts(
+        set_in("Regional Prompter", "Regional Prompter"), "a red apple BREAK a blue cup", width=128
+    ),
+    "sd-webui-lora-block-weight": acts(
+        set_in("LoRA Block Weight", "LoRA Block Weight"), f"a red apple <lora:{NETWORK}:1:lbw=NONE>"
+    ),
+    "sd-webui-freeu": acts(set_in("FreeU", "Enable")),
+    "sd-dynamic-thresholding": acts(press_box("#dynthres_enabled input"), cfg_scale=20),
+    "sd-webui-additional-networks": acts(add_network),
+    "embedding-inspector": mix_embeddings,
+    "stable-diffusion-webui-composable-lora": acts(
+        set_in("Composable Lora", "Enabled"), f"a red apple AND a blue cup <lora:{NETWORK}:1>"
+    ),
+    "sd-webui-detail-daemon": acts(lambda page: page.switch_on()),
+    "sd-webui-resharpen": acts(set_in("ReSharpen", "ReSharpen", Sharpness=1)),
+    "sd-webui-diffusion-cg": acts(set_in("Diffusion CG", "Diffusion CG", Recenter_Strength=1)),
+    "sd-webui-negpip": acts(set_in("NegPiP", "NegPiP"), "a red apple, (red:-1.5)"),
+    "sd-webui-cutoff": acts(cut_off, "a red apple and a blue cup"),
+    "sd-webui-neutral-prompt": stand_across,
+    "sd-webui-incantations": acts(press_box("#pag_active input")),
+    "stable-diffusion-webui-embedding-merge": merge_words,
+}
+PREPARATIONS: Mapping[str, Callable[[Site], None]] = {
+    "sd-webui-lora-block-weight": write_lora,
+    "stable-diffusion-webui-composable-lora": write_lora,
+    "sd-webui-additional-networks": write_additional,
+}
+"""What is put into the data folder before the server begins."""
