@@ -14,6 +14,7 @@ LONGEST_TEXT = 1_000_000
 """Characters of an option's text: some hold whole configurations as JSON."""
 LOOKS: Mapping[str, Look] = {"Slider": "slider", "ColorPicker": "colour", "HTML": "note"}
 """What a component of Gradio is in the Settings tab, where the kind of the value does not say it."""
+RESTARTS = ("requires restart", "requires Reload UI")
 SEPARATE = frozenset({"br", "p", "div", "li", "ul", "tr", "h1", "h2", "h3", "h4"})
 
 
@@ -73,12 +74,12 @@ class OptionInfo:
     def needs_restart(self) -> OptionInfo:
         """Say that a change acts after the next start."""
         self.needs_a_restart = True
-        return self.info("requires restart")
+        return self.info(RESTARTS[0])
 
     def needs_reload_ui(self) -> OptionInfo:
         """Say that a change acts once the page was loaded anew."""
         self.needs_a_restart = True
-        return self.info("requires Reload UI")
+        return self.info(RESTARTS[1])
 
     def arguments(self) -> dict[str, Any]:
         """Return the component's arguments as they are now."""
@@ -123,7 +124,7 @@ def described(key: str, info: OptionInfo) -> Option | None:
         kind,
         tuple(default) if isinstance(default, list) else "" if default is None else default,
         str(section),
-        " ".join(filter(None, (plain_text(info.comment_before), plain_text(info.comment_after)))),
+        " ".join(filter(None, (plain_text(info.comment_before), _comment(info)))),
         choices=choices,
         minimum=arguments.get("minimum") if numeric else None,
         maximum=arguments.get("maximum") if numeric else None,
@@ -181,6 +182,14 @@ def _arguments(key: str, info: OptionInfo) -> dict[str, Any]:
     except Exception:
         logger.warning("The choices of the option %s cannot be found out.", key, exc_info=True)
         return {}
+
+
+def _comment(info: OptionInfo) -> str:
+    """Return what stands behind the label, but for what the row itself says of a restart."""
+    text = info.comment_after
+    for said in RESTARTS if info.needs_a_restart else ():
+        text = text.replace(f"({said})", "")
+    return plain_text(text)
 
 
 def _component(info: OptionInfo) -> str:

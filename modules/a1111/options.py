@@ -127,7 +127,7 @@ class Options:
         if key in _OWN:
             object.__setattr__(self, key, value)
         else:
-            self._changed[key] = value
+            self.put(key, value)
 
     def set(self, key: str, value: Any, is_api: bool = False, run_callbacks: bool = True) -> bool:
         """Give an option a value; returns whether that is another than before. It lasts until `save` writes it."""

@@ -5,11 +5,17 @@ Easel stands on few packages, so what an extension's own modules import of those
 
 from __future__ import annotations
 
+import hashlib
 import importlib
+import json
+import logging
+import os
 import re
 from collections.abc import Iterator, Mapping
 from importlib.machinery import PathFinder
 from pathlib import Path, PurePosixPath
+
+logger = logging.getLogger(__name__)
 
 EXPECTED: Mapping[str, str] = {
     "aiohttp": "aiohttp", "blendmodes": "blendmodes", "cv2": "opencv-python-headless", "diskcache": "diskcache",
@@ -32,11 +38,60 @@ _IMPORT = re.compile(
 _NAME = re.compile(r"[A-Za-z_]\w*")
 
 
-def missing_packages(folder: Path) -> tuple[str, ...]:
+def missing_packages(folder: Path, known: ImportMemory | None = None) -> tuple[str, ...]:
     """Return the packages that an extension's modules import, that A1111 brings, and that are not installed here."""
     importlib.invalidate_caches()
-    missing = {EXPECTED[module] for module in imported_modules(folder) & EXPECTED.keys() if not _is_there(module)}
+    modules = imported_modules(folder) if known is None else known.modules(folder)
+    missing = {EXPECTED[module] for module in modules & EXPECTED.keys() if not _is_there(module)}
     return tuple(sorted(missing))
+
+
+class ImportMemory:
+    """Remembers what extensions import for as long as their files stay as they are.
+
+    Looking through a large extension takes a second, and is asked for at every start.
+    """
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+
+    def modules(self, folder: Path) -> frozenset[str]:
+        """Return what `imported_modules` does."""
+        stamp = _stamp(folder)
+        known = self._read()
+        kept = known.get(folder.name)
+        if isinstance(kept, dict) and kept.get("stamp") == stamp and isinstance(kept.get("modules"), list):
+            return frozenset(map(str, kept["modules"]))
+        found = imported_modules(folder)
+        self._write({**known, folder.name: {"stamp": stamp, "modules": sorted(found)}})
+        return found
+
+    def _read(self) -> dict[str, object]:
+        try:
+            content = json.loads(self._file.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return {}
+        return content if isinstance(content, dict) else {}
+
+    def _write(self, content: Mapping[str, object]) -> None:
+        part = self._file.with_name(f".{self._file.name}.part")
+        try:
+            part.write_text(json.dumps(content, indent=1), encoding="utf-8")
+            os.replace(part, self._file)
+        except OSError as error:
+            logger.warning("What extensions import cannot be remembered (%s).", error)
+
+
+def _stamp(folder: Path) -> str:
+    """Return what is another text when a Python file of the folder has come, gone or changed."""
+    digest = hashlib.sha256(_IMPORT.pattern.encode())
+    for place, folders, files in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith(".") and name != "__pycache__")
+        for name in sorted(each for each in files if each.endswith(".py")):
+            path = Path(place, name)
+            facts = path.stat()
+            digest.update(f"{path}\0{facts.st_mtime_ns}\0{facts.st_size}\0".encode(errors="surrogateescape"))
+    return digest.hexdigest()
 
 
 def imported_modules(folder: Path) -> frozenset[str]:

@@ -23,7 +23,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
 from modules.core.errors import ExtensionFailed
-from modules.plugins.expected import missing_packages
+from modules.plugins.expected import ImportMemory, missing_packages
 from modules.plugins.programs import Watch, quiet_environment, run_program
 from modules.plugins.sources import PROTOCOLS
 
@@ -33,6 +33,7 @@ REQUIREMENTS_FILE = "requirements.txt"
 INSTALL_FILE = "install.py"
 CONSTRAINTS_FILE = "extension-constraints.txt"
 DONE_FILE = "extension-setups.json"
+IMPORTS_FILE = "extension-imports.json"
 TORCH_WHEELS = "https://download.pytorch.org/whl"
 _LAST_LINES = 5
 _KEPT_LINES = 400
@@ -65,15 +66,16 @@ class PackageSetup:
     def __init__(self, places: SetupPlaces, protocols: tuple[str, ...] = PROTOCOLS) -> None:
         self._places = places
         self._protocols = protocols
+        self._imports = ImportMemory(places.state / IMPORTS_FILE)
 
     def wanted(self, folder: Path) -> bool:
         """Say whether an extension has anything to set up that was not set up, or tried, as it is now."""
-        digest = _digest(folder, missing_packages(folder))
+        digest = _digest(folder, missing_packages(folder, self._imports))
         return bool(digest) and _read_done(self._places.state).get(folder.name) != digest
 
     def run(self, folder: Path, watch: Watch) -> bool:
         """Set an extension up; says whether there was anything to do. Raises CoreRefused too."""
-        missing = missing_packages(folder)
+        missing = missing_packages(folder, self._imports)
         digest = _digest(folder, missing)
         if not digest:
             return False
@@ -88,7 +90,7 @@ class PackageSetup:
         finally:
             self._put_back(before, environment, watch)
         self._try_out(there, environment, watch)
-        _note_done(self._places.state, folder.name, _digest(folder, missing_packages(folder)))
+        _note_done(self._places.state, folder.name, _digest(folder, missing_packages(folder, self._imports)))
         return True
 
     def forget(self, name: str) -> None:

@@ -64,7 +64,7 @@ def test_options_of_extensions_are_options_of_the_settings(easel: Easel) -> None
     amount, names, mode = (known[f"sample_{name}"] for name in ("amount", "names", "mode"))
     assert (amount.kind, amount.section, amount.minimum, amount.maximum) == ("integer", "Sample extension", 0, 9)
     assert amount.help == "(of them)"
-    assert (names.kind, mode.kind, mode.choices) == ("names", "choice", ("soft", "hard"))
+    assert (names.kind, mode.kind, mode.choices) == ("names", "text", ("soft", "hard")), "others may come later"
     easel.services.settings.update({"sample_amount": 7, "sample_names": ["b", "c"]})
     assert shared.opts.sample_amount == 7
     assert shared.opts.data["sample_names"] == ["b", "c"]

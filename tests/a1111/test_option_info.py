@@ -70,6 +70,6 @@ def test_markup_around_a_label_is_told_in_words() -> None:
     info = OptionInfo(False, "Sample").link("wiki", "https://example.org/w").info("<b>really</b>").needs_restart()
     found = described("sample_key", info)
     assert found is not None
-    assert found.help == "[wiki (https://example.org/w)] (really) (requires restart)"
+    assert found.help == "[wiki (https://example.org/w)] (really)"
     assert found.restart
     assert plain_text("1 &lt; 2<br>and<br>so on") == "1 < 2 and so on"

@@ -7,7 +7,7 @@ from types import ModuleType
 import pytest
 
 from modules.plugins import expected
-from modules.plugins.expected import imported_modules, missing_packages
+from modules.plugins.expected import ImportMemory, imported_modules, missing_packages
 
 
 def write(folder: Path, **files: str) -> Path:
@@ -57,3 +57,36 @@ def test_odd_files_are_read_too(tmp_path: Path, text: str) -> None:
 
 def test_a_folder_without_scripts_imports_nothing(tmp_path: Path) -> None:
     assert imported_modules(write(tmp_path, vendor__never="import timm")) == frozenset()
+
+
+def test_what_was_found_is_remembered_until_a_file_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    looked: list[str] = []
+
+    def looking(folder: Path) -> frozenset[str]:
+        looked.append(folder.name)
+        return imported_modules(folder)
+
+    monkeypatch.setattr(expected, "imported_modules", looking)
+    folder = write(tmp_path / "thing", scripts__main="import cv2")
+    for _ in range(2):
+        assert ImportMemory(tmp_path / "imports.json").modules(folder) == {"cv2"}
+    assert looked == ["thing"]
+    write(folder, scripts__other="import einops")
+    assert ImportMemory(tmp_path / "imports.json").modules(folder) == {"cv2", "einops"}
+    (folder / "scripts" / "other.py").unlink()
+    assert ImportMemory(tmp_path / "imports.json").modules(folder) == {"cv2"}
+    assert len(looked) == 3
+
+
+@pytest.mark.parametrize("content", ["broken", "[]", '{"thing": 1}', '{"thing": {"stamp": 1}}'])
+def test_a_memory_that_cannot_be_read_is_made_anew(tmp_path: Path, content: str) -> None:
+    file = tmp_path / "imports.json"
+    file.write_text(content)
+    folder = write(tmp_path / "thing", scripts__main="import cv2")
+    assert ImportMemory(file).modules(folder) == {"cv2"}
+    assert "cv2" in file.read_text()
+
+
+def test_a_memory_that_cannot_be_written_is_done_without(tmp_path: Path) -> None:
+    folder = write(tmp_path / "thing", scripts__main="import cv2")
+    assert ImportMemory(tmp_path / "nowhere" / "imports.json").modules(folder) == {"cv2"}

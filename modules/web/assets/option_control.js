@@ -37,7 +37,7 @@ function makeSwitch(option) {
 function makeList(option) {
   // A name that is no longer in the list is still what is chosen.
   const names = option.choices.includes(option.value) ? option.choices : [option.value, ...option.choices];
-  const box = /** @type {HTMLSelectElement} */ (h("select", {},
+  const box = /** @type {HTMLSelectElement} */ (h("select", { class: "easel-select" },
     ...names.map((name) => h("option", { value: name, selected: name === option.value }, name))));
   return { box, main: box, read: () => box.value };
 }
@@ -68,9 +68,12 @@ function makeSlider(option) {
   const slider = /** @type {HTMLInputElement} */ (h("input", {
     type: "range", min: option.minimum, max: option.maximum, step: option.step, value: option.value, "aria-label": option.label,
   }));
-  slider.addEventListener("input", () => (number.value = slider.value));
-  number.addEventListener("input", () => (slider.value = number.value));
-  return { box: h("div", { class: "easel-control easel-slider" }, slider, number), main: number, read };
+  const { minimum, maximum } = /** @type {{minimum: number, maximum: number}} */ (option);
+  const fill = () => slider.style.setProperty("--easel-part", `${((slider.valueAsNumber - minimum) / (maximum - minimum)) * 100}%`);
+  slider.addEventListener("input", () => { number.value = slider.value; fill(); });
+  number.addEventListener("input", () => { slider.value = number.value; fill(); });
+  fill();
+  return { box: h("div", { class: "easel-control easel-bounded" }, slider, number), main: number, read };
 }
 
 /** @param {Option} option @returns {Control} */

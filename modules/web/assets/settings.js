@@ -54,19 +54,20 @@ export class SettingsView {
   #row(option) {
     const words = `${option.label} ${option.key} ${option.help} ${option.section}`.toLowerCase();
     const note = option.look === "note";
-    const row = h("div", { class: `easel-option easel-${note ? "note" : option.kind}`, "data-words": words });
+    const row = h("div", { class: `easel-option easel-${note ? "between" : option.kind}`, "data-words": words });
     const problem = h("p", { class: "easel-error-text", role: "alert" });
     const again = option.refreshes ? [this.#refresher(option, row, problem)] : [];
-    const help = h("p", { class: "easel-soft" }, ...linked(option.restart ? `${option.help} Takes effect at the next start.`.trim() : option.help));
+    const text = `${option.help}${option.restart ? " Takes effect at the next start." : ""}`.trim();
+    const help = text ? [h("p", { class: "easel-soft" }, ...linked(text))] : [];
     if (note) {
-      row.append(h("p", { id: `setting_${option.key}` }, ...linked(option.label)), ...again, help, problem);
+      row.append(h("p", { id: `setting_${option.key}` }, ...linked(option.label)), ...again, ...help, problem);
       return row;
     }
     const saved = h("span", { class: "easel-saved", "aria-live": "polite" });
     const { box, main, read } = makeControl(option);
     main.id = `setting_${option.key}`;
     box.addEventListener("change", () => this.#save(option.key, read(), main, problem, saved));
-    row.append(h("label", { for: main.id }, option.label), box, ...again, saved, help, problem);
+    row.append(h("label", { for: main.id }, option.label), box, ...again, saved, ...help, problem);
     return row;
   }
 
