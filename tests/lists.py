@@ -8,7 +8,8 @@ from modules.core.parameters import NOISE_SOURCES
 
 NAMES = {
     "samplers": ("Euler", "DPM++ 2M"), "schedulers": ("Automatic", "Karras"), "checkpoints": ("one.safetensors",),
-    "upscalers": ("Latent",), "vaes": ("Automatic", "None"), "noise_sources": NOISE_SOURCES,
+    "upscalers": ("Latent",), "pixel_upscalers": ("None", "Lanczos"), "vaes": ("Automatic", "None"),
+    "noise_sources": NOISE_SOURCES,
 }  # fmt: skip
 
 

@@ -29,7 +29,10 @@ def connect_lists() -> None:
     more = getattr(HOST.connected, "lists", None)
     if more is None or not hasattr(more, "more"):
         return
-    more.more.update(upscalers=upscaler.foreign_names, samplers=_sampler_names, schedulers=_scheduler_names)
+    names = upscaler.foreign_names
+    more.more.update(
+        upscalers=names, pixel_upscalers=names, samplers=_sampler_names, schedulers=_scheduler_names
+    )
 
 
 def disconnect_lists() -> None:

@@ -7,6 +7,7 @@ import math
 import re
 from collections.abc import Sequence
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -22,7 +23,7 @@ from modules.core.errors import EaselError
 from modules.gallery.saving import write_whole
 from modules.imaging.fitting import fitted, flattened
 from modules.imaging.metadata import embed, read_infotext
-from modules.imaging.resize import NO_UPSCALER, PIXEL_UPSCALERS
+from modules.imaging.resize import NO_UPSCALER, PIXEL_UPSCALERS, upscaled
 
 LANCZOS = Image.Resampling.LANCZOS
 invalid_filename_chars = '#<>:"/\\|?*\n\r\t'
@@ -80,12 +81,16 @@ def read(fp: Any, **kwargs: Any) -> Image.Image:
 def resize_image(
     resize_mode: int, im: Image.Image, width: int, height: int, upscaler_name: str | None = None
 ) -> Image.Image:
-    """Return a picture in a size: 0 stretched, 1 cropped, 2 filled up at its edges."""
+    """Return a picture in a size: 0 stretched, 1 cropped, 2 filled up at its edges.
+
+    Without a name the upscaler is that of the settings for img2img.
+    """
+    upscaler_name = upscaler_name or options().upscaler_for_img2img
     foreign = foreign_upscaler(upscaler_name)
     if foreign is not None:
         im = enlarged_by(foreign, im.convert("RGB"), width, height)
     name = upscaler_name if upscaler_name in PIXEL_UPSCALERS else NO_UPSCALER
-    return fitted(im.convert("RGB"), width, height, resize_mode, str(name))
+    return fitted(im.convert("RGB"), width, height, resize_mode, partial(upscaled, upscaler=str(name)))
 
 
 def sanitize_filename_part(text: str | None, replace_spaces: bool = True) -> str | None:

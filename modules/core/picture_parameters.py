@@ -97,7 +97,7 @@ PICTURE_PARAMETERS = (
     Parameter(
         "img2img_upscaler", "Upscaler for img2img", "choice", "None",
         "What enlarges a picture that is smaller than the size that is asked for.",
-        choices=("None", "Lanczos", "Nearest"), option="upscaler_for_img2img", section=_IMG2IMG,
+        choices="pixel_upscalers", option="upscaler_for_img2img", section=_IMG2IMG,
     ),
     Parameter(
         "overlay_inpaint", "Overlay original for inpaint", "flag", True,

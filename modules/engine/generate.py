@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 
 import torch
 from PIL.Image import Image
@@ -41,7 +42,7 @@ class Run:
         finished, skipped = set(self.done), set[int]()
         request = self.context.plan.request
         if request.init_image:
-            self.context.source = read_source(request, self.pictures)
+            self.context.source = read_source(request, self.pictures, self._enlarge_source)
         for batch in self.context.plan.batches:
             if self.done.issuperset(batch.indexes()):
                 continue
@@ -54,6 +55,10 @@ class Run:
             except ImageSkipped:
                 skipped.update(index for index in batch.indexes() if index not in finished)
         return self._result(finished, skipped)
+
+    def _enlarge_source(self, asked: Enlarging) -> Image:
+        """Enlarge a picture that a run works over, as plugins want it."""
+        return self.context.hooks.around_upscale(asked, partial(enlarged, field="img2img_upscaler"))
 
     def _result(self, finished: set[int], skipped: set[int], interrupted: bool = False) -> GenerationResult:
         return GenerationResult(tuple(sorted(finished)), tuple(sorted(skipped)), interrupted)

@@ -41,11 +41,12 @@ class HiresGeometry:
         return cls(*covering, (covering[0] - width) // factor, (covering[1] - height) // factor)
 
 
-def enlarged(asked: Enlarging) -> Image.Image:
-    """Return a picture as Easel's own upscalers enlarge it. Raises InvalidRequest for an unknown upscaler."""
+def enlarged(asked: Enlarging, field: str = "hr_upscaler") -> Image.Image:
+    """Return a picture as Easel's own upscalers enlarge it. Raises InvalidRequest, for `field`, for an unknown one."""
     if asked.upscaler not in PIXEL_UPSCALERS:
-        label, allowed = PARAMETERS["hr_upscaler"].label, f"one of {', '.join(UPSCALERS)}"
-        raise InvalidRequest([FieldProblem("hr_upscaler", label, asked.upscaler, allowed)])
+        known = UPSCALERS if field == "hr_upscaler" else PIXEL_UPSCALERS
+        problem = FieldProblem(field, PARAMETERS[field].label, asked.upscaler, f"one of {', '.join(known)}")
+        raise InvalidRequest([problem])
     return upscaled(asked.picture, asked.width, asked.height, asked.upscaler)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 import torch
@@ -14,14 +15,15 @@ from torch import Tensor
 from modules.core.picture_parameters import INPAINT_MASKED, LATENT_NOISE, LATENT_NOTHING, ONLY_MASKED, ORIGINAL_CONTENT
 from modules.core.request import GenerationRequest
 from modules.engine.families import ModelBundle
+from modules.engine.hires import enlarged
 from modules.engine.latents import encode
 from modules.engine.plan import LATENT_PIXELS
 from modules.hooks.registry import Moment, silent
-from modules.hooks.spec import MaskBlend, Overlay
+from modules.hooks.spec import Enlarge, Enlarging, MaskBlend, Overlay
 from modules.imaging.fitting import CROP_AND_RESIZE, JUST_RESIZE, LATENT_UPSCALE, RESIZE_AND_FILL, fitted, flattened
 from modules.imaging.masks import Box, blurred, doubled, filled, mask_of, region_around, with_aspect
 from modules.imaging.overlays import overlay_of
-from modules.imaging.resize import NO_UPSCALER
+from modules.imaging.resize import LARGEST_SCALED, NO_UPSCALER, Resize, plain
 
 PictureSource = Callable[[str], Image.Image]
 """Returns a stored picture, the right way up, by its content hash. Raises InvalidRequest when there is none."""
@@ -34,9 +36,9 @@ class Source:
     `picture`: RGB. `mask`: 8-bit grey of the same size, white where is painted; None: everywhere. `overlay`: RGBA of
     the original's size, laid over the result; `box`: the part of the original that the result is put into, None: all.
     `sampled`: the mask that says which latents are sampled anew, where it is another than that of what is seen. With a
-    mask, `original` is the RGB picture of the result's size, and `covered` the mask of that size. `upscaler`: what
-    enlarges a result whose box is larger. `depth`: a depth map that was handed in, 8-bit grey of the same part, white
-    what is nearest.
+    mask, `original` is the RGB picture of the result's size, and `covered` the mask of that size. `resize`: how
+    a result whose box is larger is enlarged. `depth`: a depth map that was handed in, 8-bit grey of the same part,
+    white what is nearest.
     """
 
     picture: Image.Image
@@ -46,7 +48,7 @@ class Source:
     sampled: Image.Image | None = None
     original: Image.Image | None = None
     covered: Image.Image | None = None
-    upscaler: str = NO_UPSCALER
+    resize: Resize = plain
     depth: Image.Image | None = None
 
     def finished(self, made: Image.Image) -> Image.Image:
@@ -61,7 +63,7 @@ class Source:
         if self.box is not None:
             left, top, right, bottom = self.box
             whole = Image.new("RGBA", overlay.size)
-            whole.paste(fitted(made, right - left, bottom - top, CROP_AND_RESIZE, self.upscaler), (left, top))
+            whole.paste(fitted(made, right - left, bottom - top, CROP_AND_RESIZE, self.resize), (left, top))
         whole.alpha_composite(overlay)
         return whole.convert("RGB")
 
@@ -95,33 +97,36 @@ class Canvas:
         return blend.blended
 
 
-def read_source(request: GenerationRequest, pictures: PictureSource) -> Source:
-    """Return what a request works over, in the order in which A1111 prepares it. Raises InvalidRequest."""
-    size, upscaler = (request.width, request.height), request.img2img_upscaler
+def read_source(request: GenerationRequest, pictures: PictureSource, enlarge: Enlarge = enlarged) -> Source:
+    """Return what a request works over, in the order in which A1111 prepares it. Raises InvalidRequest.
+
+    `enlarge` acts where a picture becomes larger and the request names an upscaler.
+    """
+    size, resize = (request.width, request.height), partial(_resized, request.img2img_upscaler, enlarge)
     picture = flattened(pictures(request.init_image), request.background_color)
     mask = _mask(request, pictures, picture.size) if request.mask_image else None
     box = region_around(mask, request.masked_padding) if mask and request.inpaint_area == ONLY_MASKED else None
     if mask is None or (box is None and request.inpaint_area == ONLY_MASKED):
         # Where nothing is masked there is no part to work on alone.
-        return Source(_sized(picture, request), depth=_depth(request, pictures, picture.size, None))
+        return Source(_sized(picture, request, resize), depth=_depth(request, pictures, picture.size, None))
     whole = picture.size
     if box is None:
-        picture = _sized(picture, request)
-        mask = fitted(mask.convert("RGB"), *size, request.resize_mode, upscaler).convert("L")
+        picture = _sized(picture, request, resize)
+        mask = fitted(mask.convert("RGB"), *size, request.resize_mode, resize).convert("L")
         original, covered = picture, mask
         overlay = overlay_of(picture, doubled(mask))
     else:
         box = with_aspect(box, *size, picture.size)
         original, covered = picture, mask
         overlay = overlay_of(picture, mask)
-        mask = fitted(mask.crop(box).convert("RGB"), *size, RESIZE_AND_FILL, upscaler).convert("L")
-        picture = fitted(picture.crop(box), *size, RESIZE_AND_FILL, upscaler)
+        mask = fitted(mask.crop(box).convert("RGB"), *size, RESIZE_AND_FILL, resize).convert("L")
+        picture = fitted(picture.crop(box), *size, RESIZE_AND_FILL, resize)
     sampled = pictures(request.latent_mask).convert("L").resize(picture.size) if request.latent_mask else None
     if request.masked_content != ORIGINAL_CONTENT:
         picture = filled(picture, sampled or mask)
     shown = overlay if request.overlay_inpaint else None
     depth = _depth(request, pictures, whole, box)
-    return Source(picture, mask, shown, box, sampled, original, covered, upscaler, depth)
+    return Source(picture, mask, shown, box, sampled, original, covered, resize, depth)
 
 
 def put_back(source: Source, canvas: Canvas, made: Made, on_overlay: Moment[Overlay]) -> Image.Image:
@@ -174,13 +179,22 @@ def _depth(
         return None
     depth = flattened(pictures(request.depth_image), "#000000").resize(size, Image.Resampling.BICUBIC)
     if box is None:
-        return _sized(depth, request).convert("L")
+        return _sized(depth, request, plain).convert("L")
     return fitted(depth.crop(box), request.width, request.height, RESIZE_AND_FILL).convert("L")
 
 
-def _sized(picture: Image.Image, request: GenerationRequest) -> Image.Image:
+def _resized(upscaler: str, enlarge: Enlarge, picture: Image.Image, width: int, height: int) -> Image.Image:
+    """Return the picture in a size; what the upscaler leaves to do, and whatever becomes smaller, Lanczos does."""
+    scale = max(width / picture.width, height / picture.height)
+    fits = picture.width * picture.height * scale * scale <= LARGEST_SCALED
+    if upscaler != NO_UPSCALER and scale > 1 and fits:
+        picture = enlarge(Enlarging(picture.convert("RGB"), width, height, upscaler)).convert("RGB")
+    return plain(picture, width, height)
+
+
+def _sized(picture: Image.Image, request: GenerationRequest, resize: Resize) -> Image.Image:
     if request.resize_mode == LATENT_UPSCALE:
         # Less than one latent cannot be encoded.
         width, height = max(picture.width, LATENT_PIXELS), max(picture.height, LATENT_PIXELS)
         return fitted(picture, width, height, JUST_RESIZE)
-    return fitted(picture, request.width, request.height, request.resize_mode, request.img2img_upscaler)
+    return fitted(picture, request.width, request.height, request.resize_mode, resize)

@@ -124,7 +124,7 @@ class Sampling:
 
 @dataclass(frozen=True, slots=True)
 class Enlarging:
-    """A picture between two passes that is about to be enlarged to `width` x `height` pixels.
+    """A picture between two passes, or one that a run works over, about to be enlarged to `width` x `height` pixels.
 
     `upscaler`: which one was asked for; a wrapper may have one that Easel does not know.
     """
@@ -436,7 +436,7 @@ class RunListener:
         """Take note of a step of the sampler."""
 
     def around_upscale(self, enlarging: Enlarging, call_next: Enlarge) -> Image:
-        """Wrap the enlarging of a picture between two passes. `call_next` goes on with Easel's own upscalers."""
+        """Wrap the enlarging of a picture, see `Enlarging`. `call_next` goes on with Easel's own upscalers."""
         return call_next(enlarging)
 
     def after_sampling(self, sampled: Sampled) -> None:

@@ -6,14 +6,14 @@ import math
 
 from PIL import Image
 
-from modules.imaging.resize import LARGEST_SCALED, NO_UPSCALER, upscaled
+from modules.imaging.resize import LARGEST_SCALED, Resize, plain
 
 JUST_RESIZE, CROP_AND_RESIZE, RESIZE_AND_FILL, LATENT_UPSCALE = range(4)
 RESIZE_MODES = ("Just resize", "Crop and resize", "Resize and fill", "Just resize (latent upscale)")
 """By number, as the API and forms have them; the last one resizes latents, not the picture."""
 
 
-def fitted(picture: Image.Image, width: int, height: int, mode: int, upscaler: str = NO_UPSCALER) -> Image.Image:
+def fitted(picture: Image.Image, width: int, height: int, mode: int, resize: Resize = plain) -> Image.Image:
     """Return the picture in `width` x `height` pixels.
 
     "Just resize" stretches it. "Crop and resize" keeps its aspect and cuts off what is over, half on either side.
@@ -21,11 +21,11 @@ def fitted(picture: Image.Image, width: int, height: int, mode: int, upscaler: s
     """
     if mode == CROP_AND_RESIZE:
         picture = _middle(picture, width, height)
-        return _centred(_scaled(picture, width, height, upscaler, covering=True), width, height)
+        return _centred(_scaled(picture, width, height, resize, covering=True), width, height)
     if mode == RESIZE_AND_FILL:
-        inside = _scaled(picture, width, height, upscaler, covering=False)
+        inside = _scaled(picture, width, height, resize, covering=False)
         return _with_edges(_centred(inside, width, height), inside, width, height)
-    return upscaled(picture, width, height, upscaler)
+    return resize(picture, width, height)
 
 
 def flattened(picture: Image.Image, background: str) -> Image.Image:
@@ -47,14 +47,14 @@ def _middle(picture: Image.Image, width: int, height: int) -> Image.Image:
     return picture.crop((left, top, left + across, top + down))
 
 
-def _scaled(picture: Image.Image, width: int, height: int, upscaler: str, covering: bool) -> Image.Image:
+def _scaled(picture: Image.Image, width: int, height: int, resize: Resize, covering: bool) -> Image.Image:
     """Return the picture in its own aspect, as small as covers the size or as large as fits into it."""
     wider = width / height > picture.width / picture.height
     if wider == covering:
         size = width, picture.height * width // picture.width
     else:
         size = picture.width * height // picture.height, height
-    return upscaled(picture, max(size[0], 1), max(size[1], 1), upscaler)
+    return resize(picture, max(size[0], 1), max(size[1], 1))
 
 
 def _centred(picture: Image.Image, width: int, height: int) -> Image.Image:

@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 
 from PIL import Image
 
+Resize = Callable[[Image.Image, int, int], Image.Image]
+"""Returns a picture in a width and a height, in pixels."""
 NO_UPSCALER = "None"
 LARGEST_SCALED = 256_000_000
 """Pixels to which a picture is enlarged on the way; only one that is extremely long or high would need more."""
@@ -37,6 +39,11 @@ def upscaled(picture: Image.Image, width: int, height: int, upscaler: str) -> Im
     if upscaler != NO_UPSCALER and scale > 1 and fits:
         picture = _upscale(picture, scale, _resampler(_RESAMPLING[upscaler]))
     return picture if picture.size == (width, height) else picture.resize((width, height), Image.Resampling.LANCZOS)
+
+
+def plain(picture: Image.Image, width: int, height: int) -> Image.Image:
+    """Return the picture in `width` x `height` pixels by Lanczos alone."""
+    return upscaled(picture, width, height, NO_UPSCALER)
 
 
 def _resampler(kind: Image.Resampling) -> Callable[[Image.Image, float], Image.Image]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from modules.cli import REPO_ROOT, AppConfig
 from modules.core.errors import ModelUnavailable
 from modules.core.parameters import AUTOMATIC_VAE, NO_VAE, NOISE_SOURCES
-from modules.imaging.resize import UPSCALERS
+from modules.imaging.resize import PIXEL_UPSCALERS, UPSCALERS
 from modules.library.catalog import CheckpointCatalog
 from modules.library.hashing import HashCache
 from modules.library.headers import HeaderCache
@@ -110,6 +110,8 @@ class Choices:
             return NOISE_SOURCES
         if list_name == "upscalers":
             return UPSCALERS
+        if list_name == "pixel_upscalers":
+            return PIXEL_UPSCALERS
         if list_name == "vaes":
             return self._vaes.names() if self._vaes else [AUTOMATIC_VAE, NO_VAE]
         return [entry.title for entry in self._catalog.entries() if entry.usable]
@@ -128,6 +130,8 @@ class Choices:
             return value in NOISE_SOURCES
         if list_name == "upscalers":
             return value in UPSCALERS
+        if list_name == "pixel_upscalers":
+            return value in PIXEL_UPSCALERS
         if list_name == "vaes":
             return self._vaes.accepts(value) if self._vaes else value in (AUTOMATIC_VAE, NO_VAE)
         return not value or self._has_checkpoint(value)

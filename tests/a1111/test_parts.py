@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+
 import torch
 from PIL import Image
 
@@ -94,10 +96,29 @@ def test_an_extensions_upscaler_enlarges_the_first_pass(start: Start) -> None:
     assert "Hires upscaler: Blocks 2x" in job.images[0].infotext
 
 
-def test_images_resize_image_takes_it_too(start: Start) -> None:
-    begun(start)
-    made = images.resize_image(0, Image.new("RGB", (64, 64), "red"), 100, 120, "Blocks 2x")
+def test_an_extensions_upscaler_enlarges_a_small_picture_that_a_run_works_over(start: Start) -> None:
+    easel = begun(start)
+    buffer = io.BytesIO()
+    Image.new("RGB", (40, 40), "red").save(buffer, "PNG")
+    over = {"init_image": easel.services.inputs.keep(buffer.getvalue()), "denoising_strength": 0.0}
+    plain, green = (easel.run(img2img_upscaler=name, **over) for name in ("Nearest", "Blocks 2x"))
+    assert green.state is JobState.FINISHED, green.error
+    assert ("upscale", (40, 40)) in easel.module("sample_parts").SEEN
+    assert pixels(green)[:16, :16, 1].mean() > pixels(plain)[:16, :16, 1].mean() + 30, "the corner is greener"
+    refused = easel.run(img2img_upscaler="Nobody", **over)
+    assert refused.state is JobState.FAILED
+    assert "Upscaler for img2img: Nobody" in str(refused.error)
+
+
+def test_images_resize_image_takes_it_too_and_that_of_the_settings(start: Start) -> None:
+    easel = begun(start)
+    picture = Image.new("RGB", (64, 64), "red")
+    made = images.resize_image(0, picture, 100, 120, "Blocks 2x")
     assert made.size == (100, 120)
+    assert made.getpixel((2, 2)) == (0, 255, 0)
+    easel.services.settings.update({"upscaler_for_img2img": "Blocks 2x"})
+    assert images.resize_image(0, picture, 100, 120).getpixel((2, 2)) == (0, 255, 0)
+    assert images.resize_image(0, picture, 100, 120, "Lanczos").getpixel((2, 2)) == (255, 0, 0)
     assert made.getpixel((5, 5)) == (0, 255, 0)
     assert made.getpixel((80, 80)) == (255, 0, 0)
 

@@ -14,7 +14,18 @@ from playwright.sync_api import expect
 
 from tests.community.page import Watched, picture
 from tests.community.site import Site
-from tests.community.steps import PATIENCE_MS, PROMPT, Scenario, number, picture_of, press, renew, see_element, shown
+from tests.community.steps import (
+    PATIENCE_MS,
+    PROMPT,
+    Scenario,
+    choose,
+    number,
+    picture_of,
+    press,
+    renew,
+    see_element,
+    shown,
+)  # fmt: skip
 from tests.fakes import wait_until
 
 TAGGER = ("SmilingWolf/wd-v1-4-convnextv2-tagger-v2", "v2.0")
@@ -148,8 +159,7 @@ def turn_hue(page: Watched, site: Site) -> str | None:
 def analyse_vae(page: Watched, _: Site) -> str | None:
     page.open_tab("checkpoint_toolkit")
     tab = page.page.locator("#tab_checkpoint_toolkit")
-    tab.locator("input[role=listbox]").first.click()
-    page.page.locator("[role=option]").filter(has_text="easel").first.click()
+    choose(page, tab, "Source", "easel_vae")
     press(tab, "Load")
     report = tab.locator("#reportmd").first
     expect(report).to_contain_text("VAE-v1", timeout=PATIENCE_MS)
@@ -166,8 +176,7 @@ def write_vae(site: Site) -> None:
 def tag_picture(page: Watched, site: Site) -> str | None:
     page.open_tab("tagger")
     tab = page.page.locator("#tab_tagger")
-    tab.locator("input[role=listbox]").nth(1).click()
-    page.page.locator("[role=option][aria-label='wd14-convnextv2-v2']").first.click()
+    choose(page, tab, "Interrogator", "wd14-convnextv2-v2")
     tab.locator("input[type=file]").first.set_input_files(picture(site.folder))
     found = "tag => [...document.querySelectorAll('#tab_tagger textarea')].some(each => each.value.includes(tag))"
     return None if shown(page, found, "easel turquoise") else "the tag is not among those found"

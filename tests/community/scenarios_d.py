@@ -14,6 +14,7 @@ from tests.community.site import STARTER, Site
 from tests.community.steps import (
     Scenario,
     acts,
+    choose,
     infotext,
     number,
     part,
@@ -83,10 +84,13 @@ def add_network(page: Watched) -> None:
     section = part(page, "Additional Networks")
     section.locator(".label-wrap").first.evaluate("e => e.classList.contains('open') || e.click()")
     tick(section, "Enable")
-    box = section.locator("input[role=listbox]").nth(1)
-    box.click()
-    page.page.locator("[role=option]").filter(has_text=NETWORK).first.click()
+    choose(page, section, "Model 1", NETWORK)
     page.page.wait_for_timeout(1000)
+
+
+def guide_attention(page: Watched) -> None:
+    page.page.locator("#tab_txt2img #pag_active input").first.evaluate("box => box.checked || box.click()")
+    number(page.page.locator("#tab_txt2img"), "PAG Scale", 3)
 
 
 def press_box(selector: str) -> Callable[[Watched], None]:
@@ -161,7 +165,7 @@ SCENARIOS: Mapping[str, Scenario] = {
     "sd-webui-negpip": acts(set_in("NegPiP", "NegPiP"), "a red apple, (red:-1.5)"),
     "sd-webui-cutoff": acts(cut_off, "a red apple and a blue cup"),
     "sd-webui-neutral-prompt": stand_across,
-    "sd-webui-incantations": acts(press_box("#pag_active input")),
+    "sd-webui-incantations": acts(guide_attention),
     "stable-diffusion-webui-embedding-merge": merge_words,
 }
 PREPARATIONS: Mapping[str, Callable[[Site], None]] = {

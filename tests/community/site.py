@@ -137,6 +137,8 @@ class Site:
         # Whatever an extension does, nothing comes into the environment that Easel runs in.
         no_pip = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": "", "PIP_CONFIG_FILE": os.devnull}
         hub = {"HF_HUB_OFFLINE": "1", "HF_HOME": str(self.folder / "hub")}
+        # Where a stub of rembg's network is, whose weights cannot be fetched.
+        hub |= {"U2NET_HOME": hub["HF_HOME"], "MODEL_CHECKSUM_DISABLED": "1"}
         threads = os.environ.get("OMP_NUM_THREADS", "2")
         return os.environ | no_pip | hub | {"OMP_NUM_THREADS": threads, "PYTHONDONTWRITEBYTECODE": "1"}
 

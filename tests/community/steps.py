@@ -33,16 +33,12 @@ def tick(within: Locator, label: str) -> None:
 
 def number(within: Locator, label: str, value: float) -> None:
     """Set a slider or number, wherever it is folded."""
-    box = within.get_by_label(label).and_(within.locator("input[type=number]")).first
-    if not box.count():
-        box = within.locator(".block").filter(has_text=label).locator("input[type=number]").first
-    box.evaluate(_TYPE, str(value))
+    _field(within, label, "input[type=number]").evaluate(_TYPE, str(value))
 
 
 def write(within: Locator, label: str, text: str) -> None:
     """Fill a text box, wherever it is folded."""
-    box = within.locator(".block").filter(has_text=label).locator("textarea, input[type=text]").last
-    box.evaluate(_TYPE, text)
+    _field(within, label, "textarea, input[type=text]").evaluate(_TYPE, text)
 
 
 def press(within: Locator, words: str) -> None:
@@ -50,10 +46,15 @@ def press(within: Locator, words: str) -> None:
 
 
 def choose(page: Watched, within: Locator, label: str, option: str) -> None:
-    """Choose an option of a dropdown that can be seen."""
-    box = within.locator(".block").filter(has_text=label).locator("input[role=listbox]").last
-    box.click()
-    page.page.locator(f"[role=option][aria-label={option!r}]").first.click()
+    """Choose an option, by a part of its words, of a dropdown that can be seen."""
+    _field(within, label, "input[role=combobox], input[role=listbox]").click()
+    page.page.locator("[role=option]").filter(has_text=option).first.click()
+
+
+def _field(within: Locator, label: str, selector: str) -> Locator:
+    """Return what a block holds that has the label; of blocks in each other the innermost."""
+    blocks = within.locator(".block").filter(has_text=label).filter(has=within.page.locator(selector))
+    return blocks.last.locator(selector).first
 
 
 def shown(page: Watched, script: str, argument: object = None) -> bool:

@@ -9,7 +9,7 @@ from modules.core.request import GenerationRequest
 class Lists:
     def names(self, list_name: str) -> Sequence[str]:
         names = {"samplers": ["Euler", "DPM++ 2M"], "schedulers": ["Automatic"], "vaes": ["Automatic"]}
-        return {**names, "upscalers": ["Latent"]}.get(list_name, [])
+        return {**names, "upscalers": ["Latent"], "pixel_upscalers": ["None"]}.get(list_name, [])
 
     def accepts(self, list_name: str, value: str) -> bool:
         return list_name in ("checkpoints", "noise_sources") or value in self.names(list_name)

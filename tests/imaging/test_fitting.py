@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -15,7 +17,7 @@ from modules.imaging.fitting import (
     fitted,
     flattened,
 )
-from modules.imaging.resize import PIXEL_UPSCALERS
+from modules.imaging.resize import PIXEL_UPSCALERS, upscaled
 
 
 def halves(width: int, height: int) -> Image.Image:
@@ -83,7 +85,7 @@ def test_a_picture_without_transparency_is_only_converted() -> None:
 def test_a_line_of_40000_pixels_takes_no_gigabytes(mode: int, upscaler: str, size: tuple[int, int]) -> None:
     picture = Image.new("RGB", size, "red")
     picture.putpixel((size[0] // 2, size[1] // 2), (0, 0, 255))
-    assert fitted(picture, 512, 512, mode, upscaler).size == (512, 512)
+    assert fitted(picture, 512, 512, mode, partial(upscaled, upscaler=upscaler)).size == (512, 512)
 
 
 def test_only_extreme_pictures_are_cut_before_they_are_enlarged() -> None:

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from modules.core.parameters import PARAMETERS
 from modules.imaging.resize import LATENT_UPSCALERS, PIXEL_UPSCALERS, UPSCALERS, upscaled
 
 
@@ -29,5 +28,3 @@ def test_the_list_has_a1111_s_names_in_its_order() -> None:
     assert list(LATENT_UPSCALERS)[:2] == ["Latent", "Latent (antialiased)"]
 
 
-def test_img2img_may_choose_any_upscaler_of_pixels() -> None:
-    assert PARAMETERS["img2img_upscaler"].choices == PIXEL_UPSCALERS

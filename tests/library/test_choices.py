@@ -31,6 +31,9 @@ def test_upscalers_are_those_that_need_no_model(tmp_path: Path) -> None:
     assert {"Latent", "None", "Lanczos", "Nearest"} <= set(choices.names("upscalers"))
     assert all(choices.accepts("upscalers", name) for name in choices.names("upscalers"))
     assert not choices.accepts("upscalers", "starter")
+    assert list(choices.names("pixel_upscalers")) == ["None", "Lanczos", "Nearest"]
+    assert choices.accepts("pixel_upscalers", "Lanczos")
+    assert not choices.accepts("pixel_upscalers", "Latent")
 
 
 def test_networks_are_found_where_the_command_line_says(tmp_path: Path) -> None:
