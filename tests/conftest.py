@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -19,7 +19,8 @@ if "PYTEST_XDIST_WORKER" in os.environ:
     # Several workers that each use every core are many times slower than with a core for each.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 # Property tests know no time limit, since machines differ, and nothing of the run before.
-settings.register_profile("easel", deadline=None, database=None)
+# How long examples take to make says nothing on a busy machine.
+settings.register_profile("easel", deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("easel")
 if str(ROOT) not in sys.path:
     sys.path.insert(0, str(ROOT))

@@ -54,7 +54,8 @@ _TURN = Image.Transpose.TRANSPOSE
 def _starts(length: int, tile: int, overlap: int) -> list[int]:
     count = max(1, math.ceil((length - overlap) / (tile - overlap)))
     step = (length - tile) / (count - 1) if count > 1 else 0.0
-    return [min(int(number * step), length - tile) for number in range(count)]
+    # The last one ends where the picture does, however the step was rounded.
+    return [*(int(number * step) for number in range(count - 1)), length - tile]
 
 
 def _fade(width: int, height: int) -> Image.Image:

@@ -4,7 +4,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -15,6 +15,8 @@ def noise(width: int, height: int) -> Image.Image:
     return Image.fromarray(np.random.default_rng(3).integers(0, 256, (height, width, 3), dtype=np.uint8), "RGB")
 
 
+@example(70, 40, 9, 9, 0)
+@example(72, 71, 9, 8, 4)
 @given(st.integers(8, 200), st.integers(8, 200), st.integers(8, 64), st.integers(8, 64), st.integers(0, 7))
 def test_tiles_cover_the_picture_and_share_at_least_the_overlap(
     width: int, height: int, tile_width: int, tile_height: int, overlap: int
