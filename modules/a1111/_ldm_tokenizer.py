@@ -34,6 +34,14 @@ class TokenizerView:
         """Return the tokens of texts, as transformers does."""
         return self._easel(*texts, **options)
 
+    def _convert_token_to_id(self, token: str) -> int:
+        """Return the number of a token by its spelling; that of the unknown token for what is none."""
+        return int(self._easel.convert_tokens_to_ids(token))
+
+    def _convert_id_to_token(self, number: int) -> str:
+        """Return a token's spelling."""
+        return str(self._easel.convert_ids_to_tokens(number))
+
     @property
     def encoder(self) -> Mapping[str, int]:
         """Tokens by their spelling."""

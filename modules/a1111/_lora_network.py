@@ -115,7 +115,8 @@ class NetworkModule:
         self.network, self.network_key, self.sd_key, self.sd_module = net, written, sd_key, layer
         self.shape = layer.weight.shape
         self.bias, self.dora_scale = change.offset, change.magnitude
-        self.dim, self.scale, self.alpha = change.core.rank, change.scale, None
+        self.dim, self.scale = change.core.rank, change.scale
+        self.alpha = self.dim * change.scale if self.dim and change.scale is not None else None
         self._change = change
         for name, tensor in _tensors(change.core).items():
             _put(self, name, tensor, layer)
@@ -151,13 +152,14 @@ class NetworkModule:
 
 
 class NetworkModuleLora(NetworkModule):
-    """A product of two matrices: `up_model` after `down_model`."""
+    """A product of two matrices: `up_model` after `down_model`, in few files with `mid_model` between them."""
+
+    mid_model: Any = None
 
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
         """Return a layer's output with what the network adds for the input `x`."""
-        middle = getattr(self, "mid_model", None)
         inside = self.down_model(x)
-        inside = inside if middle is None else middle(inside)
+        inside = inside if self.mid_model is None else self.mid_model(inside)
         return y + self.up_model(inside) * self.multiplier() * self.calc_scale()
 
 

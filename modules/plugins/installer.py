@@ -126,10 +126,13 @@ class Installer:
         self._checkout(name)
         return f"Extension {name}", {"action": "go_to", "name": name, "commit": checked_commit(commit)}
 
-    def order_set_up(self, name: str) -> Order:
-        """Order that an extension's requirements and install.py run again. Raises ExtensionFailed."""
+    def order_set_up(self, name: str, lenient: bool = False) -> Order:
+        """Order that an extension's requirements and install.py run again. Raises ExtensionFailed.
+
+        `lenient`: without what would change a package that Easel stands on.
+        """
         self._known(name)
-        return f"Setup of {name}", {"action": "set_up", "name": name}
+        return f"Setup of {name}", {"action": "set_up", "name": name, "lenient": lenient}
 
     def order_restore(self, file: str) -> Order:
         """Order that all extensions are as a backup says. Raises ExtensionFailed."""
@@ -263,8 +266,12 @@ class Installer:
 
     def _set_up_again(self, spec: Mapping[str, Any], work: Work) -> str:
         work.report(0.1, "Setting up")
-        self._safety.forgive(str(spec["name"]))
-        return "It was set up again." if self._set_up(str(spec["name"]), work) else "It has nothing to set up."
+        name, lenient = str(spec["name"]), bool(spec.get("lenient"))
+        done = self._set_up(name, work, lenient)
+        self._safety.forgive(name)
+        if not done:
+            return "It has nothing to set up."
+        return "It was set up without what would change Easel's own packages." if lenient else "It was set up again."
 
     def _restore(self, spec: Mapping[str, Any], work: Work) -> str:
         saved = {each.name: each for each in self.snapshots.get(str(spec["file"])).extensions}
@@ -319,10 +326,10 @@ class Installer:
         kept = "; your changes to its files lie in git stash" if stashed else ""
         return [f"{extension.name} went from {before[:8]} to {after.version}{kept}"]
 
-    def _set_up(self, name: str, work: Work) -> bool:
+    def _set_up(self, name: str, work: Work, lenient: bool = False) -> bool:
         """Run requirements and install.py; what would change a core package keeps the extension off."""
         try:
-            return self._setup.run(self._extensions.folder / name, work.watch)
+            return self._setup.run(self._extensions.folder / name, work.watch, lenient)
         except CoreRefused as error:
             self._safety.keep_off(name, "install", f"It was not set up. {error}")
             self._reports.fail(name, "install", str(error), trace=self.log(name))

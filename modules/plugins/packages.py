@@ -24,19 +24,24 @@ from packaging.utils import canonicalize_name
 
 from modules.core.errors import ExtensionFailed
 from modules.plugins.expected import ImportMemory, missing_packages
+from modules.plugins.lenient import REQUIREMENTS_FILE, LenientInstall, asked_by, asked_of_pip, conflicts_of
 from modules.plugins.programs import Watch, quiet_environment, run_program
 from modules.plugins.sources import PROTOCOLS
 
 logger = logging.getLogger(__name__)
 
-REQUIREMENTS_FILE = "requirements.txt"
 INSTALL_FILE = "install.py"
 CONSTRAINTS_FILE = "extension-constraints.txt"
 DONE_FILE = "extension-setups.json"
 IMPORTS_FILE = "extension-imports.json"
 TORCH_WHEELS = "https://download.pytorch.org/whl"
 _LAST_LINES = 5
+_MOST_TRIES = 6
+"""So often an install.py runs that asks for one thing after another that cannot be had."""
 _KEPT_LINES = 400
+_VERSIONS = re.compile(r" \(from versions: [^)]*\)?")
+_LENIENT = "lenient:"
+"""Stands before what is noted of an extension that was set up leniently, and will be when it is updated."""
 _CONSTRAINED = re.compile(r"The user requested \(constraint\) (?P<pin>\S+)")
 _ASKED = re.compile(
     r"^\s*(?:The user requested (?!\(constraint\))(?P<user>\S.*)|(?P<who>\S+ \S+) depends on (?P<needs>\S.*))$"
@@ -71,31 +76,42 @@ class PackageSetup:
     def wanted(self, folder: Path) -> bool:
         """Say whether an extension has anything to set up that was not set up, or tried, as it is now."""
         digest = _digest(folder, missing_packages(folder, self._imports))
-        return bool(digest) and _read_done(self._places.state).get(folder.name) != digest
+        return bool(digest) and self._noted(folder).removeprefix(_LENIENT) != digest
 
-    def run(self, folder: Path, watch: Watch) -> bool:
-        """Set an extension up; says whether there was anything to do. Raises CoreRefused too."""
+    def run(self, folder: Path, watch: Watch, lenient: bool = False) -> bool:
+        """Set an extension up; says whether there was anything to do. Raises CoreRefused too.
+
+        `lenient`: what would change a core package is left out, and all else installed; see `LenientInstall`.
+        """
         missing = missing_packages(folder, self._imports)
         digest = _digest(folder, missing)
         if not digest:
             return False
+        lenient = lenient or self._noted(folder).startswith(_LENIENT)
+        mark = _LENIENT if lenient else ""
         # Noted first: what fails, or kills, is not tried again at every start.
-        _note_done(self._places.state, folder.name, digest)
+        _note_done(self._places.state, folder.name, mark + digest)
         before, there = core_versions(self._places.root / REQUIREMENTS_FILE), installed_names()
         environment = self._environment(before)
         try:
             self._install_expected(missing, environment, watch)
-            self._install_requirements(folder, environment, watch)
-            self._run_installer(folder, environment, watch)
+            if lenient:
+                self._set_up_leniently(folder, before, environment, watch)
+            else:
+                self._install_requirements(folder, before, environment, watch)
+                self._run_installer(folder, before, environment, watch)
         finally:
             self._put_back(before, environment, watch)
         self._try_out(there, environment, watch)
-        _note_done(self._places.state, folder.name, _digest(folder, missing_packages(folder, self._imports)))
+        _note_done(self._places.state, folder.name, mark + _digest(folder, missing_packages(folder, self._imports)))
         return True
 
     def forget(self, name: str) -> None:
         """Forget that an extension of this name was set up."""
         _note_done(self._places.state, name, "")
+
+    def _noted(self, folder: Path) -> str:
+        return _read_done(self._places.state).get(folder.name, "")
 
     def _install_expected(self, missing: Sequence[str], environment: Mapping[str, str], watch: Watch) -> None:
         """Install each of these packages that can be had; the extension says by itself what it cannot do without."""
@@ -105,19 +121,43 @@ class PackageSetup:
             if self._run(command, environment, watch) is not None:
                 watch.line(f"{package} could not be installed; going on without it.")
 
-    def _install_requirements(self, folder: Path, environment: Mapping[str, str], watch: Watch) -> None:
+    def _install_requirements(
+        self, folder: Path, core: Mapping[str, str], environment: Mapping[str, str], watch: Watch
+    ) -> None:
         file = folder / REQUIREMENTS_FILE
         if file.is_file():
             said = self._run(["-m", "pip", "install", "--prefer-binary", "-r", str(file)], environment, watch)
             if said is not None:
-                _raise_refusal(said, f"pip could not install its {REQUIREMENTS_FILE}")
+                _raise_refusal(said, f"pip could not install its {REQUIREMENTS_FILE}", core)
 
-    def _run_installer(self, folder: Path, environment: Mapping[str, str], watch: Watch) -> None:
+    def _run_installer(
+        self, folder: Path, core: Mapping[str, str], environment: Mapping[str, str], watch: Watch
+    ) -> None:
         file = folder / INSTALL_FILE
         if file.is_file():
             said = self._run([str(file)], environment, watch)
             if said is not None:
-                _raise_refusal(said, f"its {INSTALL_FILE} failed")
+                _raise_refusal(said, f"its {INSTALL_FILE} failed", core)
+
+    def _set_up_leniently(
+        self, folder: Path, core: Mapping[str, str], environment: Mapping[str, str], watch: Watch
+    ) -> None:
+        """Install all that can be had without changing the core, and have install.py find it there."""
+
+        def pip(arguments: Sequence[str]) -> bool:
+            return self._run(["-m", "pip", *arguments, *torch_index()], environment, watch) is None
+
+        packages = LenientInstall(core, pip, watch.line)
+        packages.install(asked_by(folder))
+        for _ in range(_MOST_TRIES if (folder / INSTALL_FILE).is_file() else 0):
+            said = self._run([str(folder / INSTALL_FILE)], environment, watch)
+            if said is None:
+                return
+            if not packages.install(asked_of_pip(said)):
+                if refusal_of(said, core) is None:
+                    _raise_refusal(said, f"its {INSTALL_FILE} failed", core)
+                watch.line("Going on without what would change what Easel stands on.")
+                return
 
     def _run(self, arguments: Sequence[str], environment: Mapping[str, str], watch: Watch) -> list[str] | None:
         """Run Python; returns None when all went well, else the last of what it said."""
@@ -202,23 +242,25 @@ def installed_names() -> frozenset[str]:
     return frozenset(canonicalize_name(name) for name in found if name)
 
 
-def refusal_of(lines: Sequence[str]) -> str | None:
+def refusal_of(lines: Sequence[str], core: Mapping[str, str]) -> str | None:
     """Return why pip refuses what would change a core package, in words; None when that is not the reason."""
-    pins = [match["pin"] for line in lines if (match := _CONSTRAINED.search(line))]
+    unmet = dict(conflicts_of(lines, core))
+    pins = [match["pin"] for line in lines if (match := _CONSTRAINED.search(line))] + list(unmet.values())
     if not pins:
         return None
-    asked = [match["user"] or f"{match['who']}, which needs {match['needs']}" for line in lines
+    asked = list(unmet) + [match["user"] or f"{match['who']}, which needs {match['needs']}" for line in lines
              if (match := _ASKED.match(line))]  # fmt: skip
     wants = f"It wants {'; '.join(dict.fromkeys(asked))}" if asked else "It wants other versions"
     return f"{wants}, but Easel needs {', '.join(dict.fromkeys(pins))}."
 
 
-def _raise_refusal(said: Sequence[str], what: str) -> None:
-    refusal = refusal_of(said)
+def _raise_refusal(said: Sequence[str], what: str, core: Mapping[str, str]) -> None:
+    refusal = refusal_of(said, core)
     if refusal is not None:
         raise CoreRefused(refusal)
     telling = [line for line in said if line.startswith("ERROR:")] or [line for line in said if line.strip()]
-    raise ExtensionFailed(f"{what}: {' '.join(telling[-_LAST_LINES:]) or 'it did not say why.'}")
+    told = " ".join(_VERSIONS.sub("", line) for line in telling[-_LAST_LINES:])
+    raise ExtensionFailed(f"{what}: {told or 'it did not say why.'}")
 
 
 def _names(requirements: Sequence[str]) -> Iterator[str]:

@@ -121,6 +121,7 @@ class ExtensionServices:
             "switched_on": extension.switched_on and verdict is None,
             "off_because": extension.off_because,
             "kept_off": verdict is not None,
+            "refused": verdict is not None and verdict.part == "install",
             "restart": self.installed.needs_restart(extension),
             "is_git": extension.git is not None,
             "version": extension.version,

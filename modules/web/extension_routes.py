@@ -187,9 +187,9 @@ def _add_installing(router: APIRouter, services: WebServices) -> None:
         return _start(services, installer.order_go_to(name, commit.text))
 
     @router.post("/one/{name}/set-up")
-    def set_up(name: str) -> dict[str, str]:
-        """Begin to run an extension's requirements and install.py again."""
-        return _start(services, installer.order_set_up(name))
+    def set_up(name: str, lenient: bool = False) -> dict[str, str]:
+        """Begin to run an extension's requirements and install.py again; leniently: without what is refused."""
+        return _start(services, installer.order_set_up(name, lenient))
 
 
 def _add_index(looking: APIRouter, changing: APIRouter, services: WebServices) -> None:

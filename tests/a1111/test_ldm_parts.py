@@ -233,6 +233,8 @@ def test_the_table_of_tokens_is_where_extensions_look_for_it(chosen: Any) -> Non
     assert (type(wrapped).__name__, type(wrapped.tokenizer).__name__) == ("FrozenCLIPEmbedder", "CLIPTokenizer")
     (token,) = wrapped.tokenizer("apple", add_special_tokens=False)["input_ids"]
     letters = wrapped.tokenizer.decoder[token]
+    assert wrapped.tokenizer._convert_token_to_id(letters) == token
+    assert wrapped.tokenizer._convert_id_to_token(token) == letters
     assert bytes(wrapped.tokenizer.byte_decoder[letter] for letter in letters.removesuffix("</w>")) == b"apple"
     chosen("sd2")
     encoder = shared.sd_model.cond_stage_model

@@ -125,6 +125,16 @@ def test_block_weights_count_and_last_for_their_run(runs: Any) -> None:
     assert (runs() == plain).all()
 
 
+def test_a_plain_product_has_what_a1111_s_has(runs: Any) -> None:
+    seen: list[Any] = []
+    networks()
+    runs(lambda _p: seen.extend(networks().loaded_networks[0].modules.values()))
+    assert seen
+    for module in seen:
+        assert module.mid_model is None
+        assert module.alpha / module.dim == pytest.approx(module.calc_scale())
+
+
 def test_tensors_that_are_written_to_count_and_the_file_s_stay(runs: Any) -> None:
     plain = runs()
 

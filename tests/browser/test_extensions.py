@@ -1,6 +1,7 @@
 """The Extensions tab as an admin uses it: installing, updating, rolling back, switching, errors, backups, trash."""
 
 import json
+import re
 import shutil
 import zipfile
 from collections.abc import Iterator
@@ -112,6 +113,26 @@ def test_an_extension_comes_is_updated_and_goes_back_to_an_older_commit(
     expect(thing).to_contain_text(f"main · {first[:8]}")
     thing.locator("[data-action=log]").click()
     expect(page.locator(".easel-extension-log pre")).to_contain_text("HEAD is now at")
+    page.keyboard.press("Escape")
+
+
+def test_what_is_refused_is_set_up_without_that_when_asked(
+    page: Page, extensions: ExtensionServer, watch: Watch
+) -> None:
+    extensions.source.commit("asks for an old torch", {"requirements.txt": "torch==0.1\n"})
+    section(page, "install")
+    page.locator("#install_url").fill(extensions.source.address)
+    page.get_by_role("button", name="Install", exact=True).click()
+    section(page, "installed")
+    thing = card(page, "sd-webui-thing")
+    expect(thing).to_contain_text(re.compile(r"It wants torch==0\.1, but Easel needs torch==[\d.]+"))
+    expect(thing.get_by_role("switch")).not_to_be_checked()
+    thing.locator("[data-action=lenient]").click()
+    expect(thing.get_by_role("switch")).to_be_checked()
+    expect(thing.locator("[data-action=lenient]")).to_have_count(0)
+    thing.locator("summary", has_text="Details").click()
+    thing.locator("[data-action=log]").click()
+    expect(page.locator(".easel-extension-log pre")).to_contain_text("torch==0.1 is left out: torch stays")
     page.keyboard.press("Escape")
 
 

@@ -26,8 +26,9 @@ from playwright.sync_api import Browser
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from tests.community.page import Watched, chromium, picture
-from tests.community.scenarios import PREPARATIONS, SCENARIOS
+from tests.community.scenarios import FLAGS, PREPARATIONS, SCENARIOS
 from tests.community.site import HERE, Site, running
+from tests.community.steps import renew
 
 SMALL = {"steps": 2, "width": 64, "height": 64}
 RECORDED = 300
@@ -65,6 +66,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--json", type=Path, metavar="FILE", help="where the results are written")
     parser.add_argument("--together", action="store_true", help="all on one server, switched on by scenarios alone")
     parser.add_argument("--skip-setup", action="store_true", help="do not run requirements.txt and install.py")
+    parser.add_argument("--quick", action="store_true", help="only load them and play their scenarios")
     parser.add_argument("--keep", type=Path, metavar="DIR", help="keep the data folders here")
     flags = parser.parse_args(arguments)
     results = []
@@ -73,8 +75,9 @@ def main(arguments: list[str]) -> int:
     with chromium() as browser:
         for group in [folders] if flags.together else [[folder] for folder in folders]:
             with _folder(flags.keep, group[0].name) as place:
-                site = Site(place, group, packages, STAND_INS)
-                results += _check(site, browser, set_up=not flags.skip_setup)
+                own = [flag for folder in group for flag in FLAGS.get(folder.name, ())]
+                site = Site(place, group, packages, STAND_INS, own)
+                results += _check(site, browser, set_up=not (flags.skip_setup or flags.quick), whole=not flags.quick)
             print(table(results[-len(group) :]), flush=True)
             if flags.json:
                 flags.json.write_text(json.dumps([asdict(each) for each in results], indent=1), encoding="utf-8")
@@ -93,7 +96,7 @@ def _folder(keep: Path | None, name: str) -> Iterator[Path]:
         yield Path(made)
 
 
-def _check(site: Site, browser: Browser, set_up: bool) -> list[Result]:
+def _check(site: Site, browser: Browser, set_up: bool, whole: bool) -> list[Result]:
     site.copy()
     results = [_described(folder) for folder in site.extensions]
     begun = time.monotonic()
@@ -105,12 +108,12 @@ def _check(site: Site, browser: Browser, set_up: bool) -> list[Result]:
         with running(site):
             for result in results:
                 result.load = _loaded(site, result)
-            _browse(site, results, browser)
+            _browse(site, results, browser, whole)
             for result in results:
                 result.routes = _routes(site, result.name)
                 result.report = site.report(result.name)
                 result.load = _loaded(site, result)
-        if len(results) == 1:
+        if len(results) == 1 and whole:
             results[0].off = _off(site, results[0], browser)
     except Exception as error:  # What breaks the server is a result.
         results[0].load = results[0].load if results[0].load != "not tried" else _told(error)
@@ -140,7 +143,7 @@ def _loaded(site: Site, result: Result) -> str:
     return "; ".join(problems)[:1000]
 
 
-def _browse(site: Site, results: list[Result], browser: Browser) -> None:
+def _browse(site: Site, results: list[Result], browser: Browser, whole: bool) -> None:
     context = browser.new_context(viewport={"width": 1500, "height": 1000}, permissions=["clipboard-read"])
     page = Watched(context.new_page(), site.url)
     try:
@@ -150,10 +153,11 @@ def _browse(site: Site, results: list[Result], browser: Browser) -> None:
         for result in results:
             result.interactive = round(page.interactive, 2)
             result.page = _problems(page.console, result, results)
-        _make(page, site, results)
+        if whole:
+            _make(page, site, results)
         for result in results:
             if result.name in SCENARIOS:
-                _renew(page)
+                renew(page)
                 result.scenario = _tried(lambda name=result.name: SCENARIOS[name](page, site))  # type: ignore[misc]
     except Exception as error:
         results[0].page = f"{_told(error)}; {'; '.join(page.console)}"[:1000]
@@ -169,15 +173,6 @@ def _problems(console: list[str], result: Result, results: list[Result]) -> str:
     """Return what the page complained of: of this extension's, and what names none of them."""
     others = [each.name for each in results if each is not result]
     return "; ".join(each for each in console if not any(f"/{name}/" in each for name in others))[:1000]
-
-
-def _renew(page: Watched) -> None:
-    """Load the page again, with what was switched on off."""
-    page.page.reload()
-    page.wait_ready()
-    page.wait_extensions()
-    page.place = "txt2img"
-    page.open_tab("txt2img")
 
 
 def _make(page: Watched, site: Site, results: list[Result]) -> None:

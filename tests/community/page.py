@@ -76,6 +76,10 @@ class Watched(Easel):
         job: dict[str, Any] = self.page.evaluate("window.easel.live.job")
         return "" if job["state"] == "finished" else f"job {job['state']}: {job.get('error')}"
 
+    def number(self, field: str, value: object) -> None:
+        """Set a number of the form; extensions may have fields with the same id on tabs of theirs."""
+        self.page.locator(f"#tab_{self.place} #{self.place}_{field} input[type=number]").first.fill(str(value))
+
     def fix_seed(self) -> None:
         """Have all runs from now on begin with the same noise."""
         self.page.evaluate("place => window.easel.pages[place].form.set({seed: '5'})", self.place)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from tests.community import scenarios_a, scenarios_bc, scenarios_d
 from tests.community.site import Site
@@ -13,3 +13,5 @@ PREPARATIONS: Mapping[str, Callable[[Site], None]] = {
     **scenarios_a.PREPARATIONS, **scenarios_bc.PREPARATIONS, **scenarios_d.PREPARATIONS,
 }  # fmt: skip
 """What is put into the data folder before the server begins."""
+FLAGS: Mapping[str, Sequence[str]] = {"sd-webui-deforum": ("--deforum-api",)}
+"""Flags of their own that the server is started with."""

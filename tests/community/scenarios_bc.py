@@ -93,7 +93,8 @@ def ask_for_weights(page: Watched, site: Site) -> str | None:
     section.locator("#txt2img_sam_input_image input[type=file]").first.set_input_files(picture(site.folder))
     page.page.wait_for_timeout(1500)
     press(section, "Preview Segmentation")
-    said = "() => document.querySelector('#tab_txt2img').textContent.includes('SAM model not found')"
+    said = "() => [...document.querySelectorAll('#tab_txt2img textarea')]"
+    said += ".some(each => each.value.includes('SAM model not found'))"
     return None if shown(page, said) else "it does not say that its model is missing"
 
 
@@ -108,7 +109,7 @@ def remove_background(_: Watched, site: Site) -> str | None:
     answer = site.post("/rembg", {"input_image": given, "model": "u2net"})
     cut = Image.open(io.BytesIO(base64.b64decode(answer["image"])))
     low, high = cut.getchannel("A").getextrema()
-    return None if (low, high) == (0, 255) else f"what is seen of it goes from {low} to {high}"
+    return None if low < 8 and high == 255 else f"what is seen of it goes from {low} to {high}"
 
 
 def write_cutter(site: Site) -> None:
@@ -187,6 +188,8 @@ def use_own_depth(page: Watched, site: Site) -> str | None:
     page.page.wait_for_timeout(1500)
     tab.locator("#custom_depthmap_img input[type=file]").first.set_input_files(picture(site.folder))
     page.page.wait_for_timeout(1500)
+    tick(tab, "Generate NormalMap")
+    page.page.wait_for_timeout(500)
     tab.locator("#depthmap_generate").click()
     expect(tab.locator("#depthmap_gallery img").first).to_be_attached(timeout=PATIENCE_MS)
     return None
@@ -197,17 +200,17 @@ def zoom(page: Watched, site: Site) -> str | None:
     page.open_tab("iz_interface")
     tab = page.page.locator("#tab_iz_interface")
     number(tab, "Total video length", 1)
-    for label, value in (("Output Width", 64), ("Output Height", 64), ("Sampling Steps", 2)):
+    for label, value in (("Output Width", 256), ("Output Height", 256), ("Sampling Steps", 2)):
         number(tab, label, value)
     press(tab, "Generate video")
-    wait_until(lambda: any(site.folder.rglob("*.mp4")), LONG)
+    wait_until(lambda: any((site.folder / "outputs").rglob("*.mp4")), LONG)
     return None
 
 
 def make_grid(page: Watched, site: Site) -> str | None:
     """Make a grid of two pictures with its page."""
     page.prepare(steps=2, width=64, height=64)
-    page.choose_script("Infinity Grid Generator")
+    page.choose_script("Generate Infinite-Axis Grid")
     page.page.wait_for_timeout(1500)
     section = part(page, "Axis 1 Mode")
     write(section, "Output folder name", "easel_grid")

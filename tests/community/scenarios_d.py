@@ -15,6 +15,7 @@ from tests.community.steps import (
     Scenario,
     acts,
     choose,
+    fill,
     infotext,
     number,
     part,
@@ -100,6 +101,25 @@ def press_box(selector: str) -> Callable[[Watched], None]:
     return act
 
 
+def add_detail(page: Watched) -> None:
+    section = part(page, "Detail Daemon")
+    tick(section, "Detail Daemon")
+    tick(section.locator(".detail-daemon-active").first, "Active")
+    number(section, "Detail Amount", 1)
+    number(section, "Amount", 1)
+
+
+def weigh_blocks(page: Watched, _: Site) -> str | None:
+    """Use a LoRA whole, with all its blocks at 0, and not at all."""
+    without = picture_of(page, "a red apple")
+    whole = picture_of(page, f"a red apple <lora:{NETWORK}:1>")
+    nothing = picture_of(page, f"a red apple <lora:{NETWORK}:1:lbw=NONE>")
+    again = picture_of(page, f"a red apple <lora:{NETWORK}:1>")
+    if whole == without or nothing != without:
+        return "with all blocks at 0 the LoRA acts, or it never does"
+    return None if again == whole else "without weights for its blocks it makes another picture afterwards"
+
+
 def stand_across(page: Watched, _: Site) -> str | None:
     """Use neutral-prompt's AND_PERP, which is words to a page without it."""
     plain = picture_of(page, "a red apple")
@@ -132,7 +152,7 @@ def mix_embeddings(page: Watched, site: Site) -> str | None:
         return "it says nothing of a word"
     write(tab, "Name 0", "apple")
     write(tab, "Name 1", "cup")
-    write(tab, "Enter file name to save", "easelmix")
+    fill(tab.get_by_placeholder("Enter file name to save").last, "easelmix")
     press(tab, "Save mixed")
     page.page.wait_for_timeout(3000)
     made = [path for path in site.folder.rglob("easelmix.*") if path.is_file()]
@@ -149,9 +169,7 @@ SCENARIOS: Mapping[str, Scenario] = {
     "sd-webui-regional-prompter": acts(
         set_in("Regional Prompter", "Regional Prompter"), "a red apple BREAK a blue cup", width=128
     ),
-    "sd-webui-lora-block-weight": acts(
-        set_in("LoRA Block Weight", "LoRA Block Weight"), f"a red apple <lora:{NETWORK}:1:lbw=NONE>"
-    ),
+    "sd-webui-lora-block-weight": weigh_blocks,
     "sd-webui-freeu": acts(set_in("FreeU", "Enable")),
     "sd-dynamic-thresholding": acts(press_box("#dynthres_enabled input"), cfg_scale=20),
     "sd-webui-additional-networks": acts(add_network),
@@ -159,7 +177,7 @@ SCENARIOS: Mapping[str, Scenario] = {
     "stable-diffusion-webui-composable-lora": acts(
         set_in("Composable Lora", "Enabled"), f"a red apple AND a blue cup <lora:{NETWORK}:1>"
     ),
-    "sd-webui-detail-daemon": acts(lambda page: page.switch_on()),
+    "sd-webui-detail-daemon": acts(add_detail),
     "sd-webui-resharpen": acts(set_in("ReSharpen", "ReSharpen", Sharpness=1)),
     "sd-webui-diffusion-cg": acts(set_in("Diffusion CG", "Diffusion CG", Recenter_Strength=1)),
     "sd-webui-negpip": acts(set_in("NegPiP", "NegPiP"), "a red apple, (red:-1.5)"),

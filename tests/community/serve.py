@@ -40,7 +40,7 @@ def main(facts: Path, flags: list[str]) -> int:
         facts.write_text(json.dumps([_described(route) for route in fresh]), encoding="utf-8")
 
     AdapterPanels.started = noting  # type: ignore[method-assign]
-    return app.serve(cli.parse_arguments(flags))
+    return app.serve(cli.check_arguments(flags))
 
 
 def _described(route: Any) -> dict[str, Any]:

@@ -31,14 +31,19 @@ def tick(within: Locator, label: str) -> None:
     box.evaluate("box => box.checked || box.click()")
 
 
+def fill(box: Locator, text: str) -> None:
+    """Fill a field, wherever it is folded."""
+    box.evaluate(_TYPE, text)
+
+
 def number(within: Locator, label: str, value: float) -> None:
-    """Set a slider or number, wherever it is folded."""
-    _field(within, label, "input[type=number]").evaluate(_TYPE, str(value))
+    """Set a slider or number."""
+    fill(_field(within, label, "input[type=number]"), str(value))
 
 
 def write(within: Locator, label: str, text: str) -> None:
-    """Fill a text box, wherever it is folded."""
-    _field(within, label, "textarea, input[type=text]").evaluate(_TYPE, text)
+    """Fill a text box."""
+    fill(_field(within, label, "textarea, input[type=text]"), text)
 
 
 def press(within: Locator, words: str) -> None:

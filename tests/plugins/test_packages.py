@@ -10,6 +10,7 @@ import pytest
 
 from modules.core.errors import ExtensionFailed
 from modules.plugins import expected, packages
+from modules.plugins.lenient import asked_by, asked_of_pip
 from modules.plugins.packages import core_versions, refusal_of, torch_index
 from tests.plugins.conftest import House, open_house
 
@@ -198,5 +199,116 @@ def test_a_refusal_names_who_wants_what() -> None:
         "    a 1 depends on torch==1.13",
         "    The user requested (constraint) torch==2.13.0",
     ]
-    assert refusal_of(said) == "It wants a 1, which needs torch==1.13, but Easel needs torch==2.13.0."
-    assert refusal_of(["ERROR: no matching distribution"]) is None
+    assert refusal_of(said, {}) == "It wants a 1, which needs torch==1.13, but Easel needs torch==2.13.0."
+    assert refusal_of(["ERROR: no matching distribution"], {"torch": "2.13.0"}) is None
+    nothing = "ERROR: No matching distribution found for {}"
+    assert refusal_of([nothing.format('torch[all]<2; extra == "x"')], {"torch": "2.13.0"}) == (
+        "It wants torch[all]<2, but Easel needs torch==2.13.0."
+    )
+    for other in ("torch>=2", "elsewhere<2", "not a requirement <"):
+        assert refusal_of([nothing.format(other)], {"torch": "2.13.0"}) is None
+
+
+def around(house: House, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Have what pip installs be there, and packages that want another core; returns where they go."""
+    target = house.folder / "target"
+    monkeypatch.syspath_prepend(target)
+    wheels = house.folder / "wheels"
+    wheel(wheels, CORE, "0.1")
+    wheel(wheels, "easelneeds", "1.0", f"{CORE}==0.1\nRequires-Dist: easelmore\nRequires-Dist: easelno; extra == 'no'")
+    wheel(wheels, "easelmore", "1.0", f"{CORE}<1")
+    wheel(wheels, "easelplain", "1.0")
+    return target
+
+
+def set_up_leniently(house: House) -> str:
+    return house.carry_out(house.installer.order_set_up("thing", lenient=True))
+
+
+def test_what_was_refused_is_set_up_without_what_would_change_the_core(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target = around(house, monkeypatch)
+    requirements = f"# all\n{CORE}==0.1\neaselneeds[more]  # this\neaselnowhere\neaselplain\n"
+    add(house, requirements_dot_txt=requirements, install_dot_py="open('ran', 'a').write('x')")
+    with pytest.raises(ExtensionFailed, match="is installed but off"):
+        set_up(house)
+    assert not house.get("thing").enabled
+    assert set_up_leniently(house) == "It was set up without what would change Easel's own packages."
+    assert house.get("thing").enabled
+    assert {path.name for path in target.glob("easel*.py")} == {"easelneeds.py", "easelmore.py", "easelplain.py"}
+    assert (house.folder / "root" / "ran").read_text() == "x"
+    log = house.installer.log("thing")
+    assert f"{CORE}==0.1 is left out: {CORE} stays {HERE}." in log
+    assert f"{CORE}<1 is left out" in log
+    assert "easelnowhere could not be installed; going on without it." in log
+    assert "easelno;" not in log
+    assert not house.installer.set_up_new(house.installed.enabled()), "it is not tried again at the next start"
+    assert (house.folder / "root" / "ran").read_text() == "x"
+
+
+def test_an_update_of_what_was_set_up_leniently_is_set_up_so_too(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    target = around(house, monkeypatch)
+    place = add(house, requirements_dot_txt=f"{CORE}==0.1\n")
+    set_up_leniently(house)
+    (place / "requirements.txt").write_text(f"{CORE}==0.1\neaselplain\n")
+    house.installer.set_up_new(house.installed.enabled())
+    assert (target / "easelplain.py").is_file()
+    assert house.get("thing").enabled
+
+
+def test_what_pip_was_asked_for_is_read_from_what_it_said() -> None:
+    said = [
+        "Collecting ultralytics>=8.3.75", "Collecting numpy<2 (from mediapipe)", "  Downloading ultralytics-8.4.whl",
+        "ERROR: Cannot install one, two[all]==2.0 and three<3 because these package versions have conflicting"
+        " dependencies.",
+    ]  # fmt: skip
+    assert asked_of_pip(said) == ["ultralytics>=8.3.75", "one", "two[all]==2.0", "three<3"]
+
+
+INSTALLS = """
+import importlib.metadata, subprocess, sys
+for name in ("easelplain", "easelneeds", "easelmore"):
+    try:
+        importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        subprocess.run([sys.executable, "-m", "pip", "install", name], check=True)
+open("ran", "a").write("x")
+"""
+
+
+def test_an_install_py_that_calls_pip_finds_what_could_be_had(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    target = around(house, monkeypatch)
+    monkeypatch.setenv("PYTHONPATH", str(target))
+    add(house, install_dot_py=INSTALLS)
+    with pytest.raises(ExtensionFailed, match="is installed but off"):
+        set_up(house)
+    set_up_leniently(house)
+    assert (target / "easelneeds.py").is_file()
+    assert (house.folder / "root" / "ran").read_text() == "x"
+    assert house.get("thing").enabled
+
+
+def test_an_install_py_that_wants_the_core_itself_is_gone_on_without(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    around(house, monkeypatch)
+    pip = f"[sys.executable, '-m', 'pip', 'install', '{CORE}==0.1']"
+    add(house, install_dot_py=f"import subprocess, sys\nsubprocess.run({pip}, check=True)")
+    set_up_leniently(house)
+    assert house.get("thing").enabled
+    assert "Going on without what would change what Easel stands on." in house.installer.log("thing")
+
+
+def test_an_install_py_that_fails_for_another_reason_is_told_leniently_too(house: House) -> None:
+    add(house, install_dot_py="raise SystemExit('no disk')")
+    with pytest.raises(ExtensionFailed, match=r"its install\.py failed: no disk"):
+        set_up_leniently(house)
+
+
+def test_pyproject_is_asked_too(tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").write_text('[project]\ndependencies = ["one~=1.0", "two"]\n')
+    (tmp_path / "requirements.txt").write_text("-r other.txt\n# these\ntwo  # too\nthree ; python_version > '3'\n")
+    assert asked_by(tmp_path) == ["two", "three ; python_version > '3'", "one~=1.0"]
+    (tmp_path / "pyproject.toml").write_text("[project\n")
+    assert asked_by(tmp_path) == ["two", "three ; python_version > '3'"]

@@ -61,6 +61,7 @@ export class InstalledList {
         h("p", { class: "easel-extension-title" }, title), h("p", { class: "easel-soft" }, facts.join(" · ") || "no git checkout"))),
       h("div", { class: "easel-extension-badges" }, ...badges(extension))),
       extension.off_because ? h("p", { class: extension.kept_off ? "easel-error-text" : "easel-soft" }, extension.off_because) : null,
+      extension.refused && this.mayInstall ? this.#lenient(name) : null,
       ...extension.requires.map((text) => h("p", { class: "easel-error-text" }, text)), more);
   }
 
@@ -85,6 +86,14 @@ export class InstalledList {
         extension.is_git ? button("Commits", "history", () => this.#history(extension), false) : null,
         button("Log", "log", () => this.#log(name), false), button("Set up again", "set-up", () => this.parts.act(`one/${encodeURIComponent(name)}/set-up`)),
         button("Remove", "remove", () => this.#remove(name), false)));
+  }
+
+  /** What an extension can be given without what was refused. @param {string} name */
+  #lenient(name) {
+    const act = () => this.parts.act(`one/${encodeURIComponent(name)}/set-up?lenient=true`);
+    return h("div", { class: "easel-extension-actions" },
+      h("button", { type: "button", class: "easel-button easel-primary", "data-action": "lenient", onclick: act }, "Set up without that"),
+      h("p", { class: "easel-soft" }, "All else that it asks for is installed, and it is switched on. Most extensions do with Easel's versions."));
   }
 
   /** @param {string[]} names */

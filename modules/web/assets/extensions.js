@@ -14,7 +14,7 @@ const RESTART_LIMIT_MS = 120_000;
 /**
  * @typedef {{part: string, where: string, reason: string, trace: string, count: number, when: number}} Failure
  * @typedef {{commit: string, when: number, author: string, title: string}} Commit
- * @typedef {{name: string, title: string, enabled: boolean, switched_on: boolean, off_because: string, kept_off: boolean, restart: boolean,
+ * @typedef {{name: string, title: string, enabled: boolean, switched_on: boolean, off_because: string, kept_off: boolean, refused: boolean, restart: boolean,
  *   is_git: boolean, version: string, commit: string, branch: string, remote: string, requires: string[],
  *   update: {commits: Commit[], problem: string} | null, loaded: boolean, load_seconds: number, errors: Failure[],
  *   shims: Record<string, number>, missing: string[], hooks: string[], notes: string[], fights: string[]}} Extension
