@@ -99,6 +99,7 @@ class Extensions:
         self._switches = switches
         self._safety = safety
         self._running: Mapping[str, str] = {}
+        self._set_up: set[str] = set()
 
     def all(self) -> list[Extension]:
         """Return every extension in the order in which they are loaded: by name, as A1111 does."""
@@ -134,7 +135,13 @@ class Extensions:
         """Say whether the next start would load another state of an extension than the one that runs."""
         if extension.enabled != self.runs(extension.name):
             return True
-        return extension.enabled and self._running[extension.name] != extension.commit
+        changed = extension.name in self._set_up or self._running.get(extension.name) != extension.commit
+        return extension.enabled and changed
+
+    def note_setup(self, name: str) -> None:
+        """Remember that an extension was set up while this server runs it: its code may find now what was not there."""
+        if self.runs(name):
+            self._set_up.add(name)
 
     def unmet(self, extension: Extension) -> list[str]:
         """Say in words which other extensions it requires that are not there or not on."""

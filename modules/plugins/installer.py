@@ -329,7 +329,11 @@ class Installer:
     def _set_up(self, name: str, work: Work, lenient: bool = False) -> bool:
         """Run requirements and install.py; what would change a core package keeps the extension off."""
         try:
-            return self._setup.run(self._extensions.folder / name, work.watch, lenient)
+            if not self._setup.run(self._extensions.folder / name, work.watch, lenient):
+                return False
+            self._reports.settle(name, "install")
+            self._extensions.note_setup(name)
+            return True
         except CoreRefused as error:
             self._safety.keep_off(name, "install", f"It was not set up. {error}")
             self._reports.fail(name, "install", str(error), trace=self.log(name))

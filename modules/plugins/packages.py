@@ -145,7 +145,7 @@ class PackageSetup:
         """Install all that can be had without changing the core, and have install.py find it there."""
 
         def pip(arguments: Sequence[str]) -> bool:
-            return self._run(["-m", "pip", *arguments, *torch_index()], environment, watch) is None
+            return self._run(["-m", "pip", *arguments], environment, watch) is None
 
         packages = LenientInstall(core, pip, watch.line)
         packages.install(asked_by(folder))

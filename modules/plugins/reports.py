@@ -128,6 +128,13 @@ class Reports:
             known = self.of(extension)
             self._reports[extension] = replace(known, failures=_counted(known.failures, new))
 
+    def settle(self, extension: str, part: Part) -> None:
+        """Forget what went wrong in a part, since it has gone well now."""
+        with self._lock:
+            known = self.of(extension)
+            left = tuple(failure for failure in known.failures if failure.part != part)
+            self._reports[extension] = replace(known, failures=left)
+
     @contextlib.contextmanager
     def guard(self, extension: str, part: Part, where: str = "") -> Iterator[None]:
         """Run a block of an extension's own code: an error in it is noted, logged, and goes no further.
