@@ -25,12 +25,12 @@ from gradio.blocks import Block, BlockContext
 import modules.a1111._derived  # noqa: F401
 from modules.a1111._patching import Patches
 from modules.a1111._shim_arguments import Note, adapted, shown
-from modules.a1111._shim_blocks import add_blocks_views
+from modules.a1111._shim_blocks import add_blocks_views, add_tabs_order
 from modules.a1111._shim_handlers import adapted_listener
 from modules.a1111._shim_names import add_names
 from modules.a1111._shim_pydantic import add_pydantic_names
 from modules.a1111._shim_sketch import SKETCH, make_sketch, paints
-from modules.a1111._shim_values import add_gallery_values
+from modules.a1111._shim_values import add_gallery_values, add_label_values
 from modules.a1111._working import extension_at_work, working_for
 
 __all__ = ["Count", "Gradio3", "install", "shim", "working_for"]
@@ -83,7 +83,9 @@ class Gradio3:
         self._patch_image()
         self._patch_blocks()
         add_blocks_views(self._patches)
+        add_tabs_order(self._patches)
         add_gallery_values(self._patches)
+        add_label_values(self._patches)
 
     def remove(self) -> None:
         """Leave Gradio as it was."""

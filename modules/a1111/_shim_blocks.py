@@ -1,4 +1,7 @@
-"""What of Gradio 3's `Blocks` was looked into from outside: its dependencies and functions as lists (S25)."""
+"""What of Gradio 3's `Blocks` was looked into from outside: its dependencies and functions as lists (S25).
+
+And what else there may be between tabs (S28).
+"""
 
 from __future__ import annotations
 
@@ -30,6 +33,20 @@ def add_blocks_views(patches: Patches) -> None:
 
     patches.set(gr.Blocks, "fns", property(functions))
     patches.set(gr.Blocks, "dependencies", property(dependencies))
+
+
+def add_tabs_order(patches: Patches) -> None:
+    """Let tabs stand before whatever an extension has put between them.
+
+    Gradio 6 counts a tab's place among all that is inside, and shows one twice where something else is before it.
+    """
+    original = gr.Tabs.__exit__
+
+    def leave(tabs: Any, *raised: Any) -> None:
+        original(tabs, *raised)
+        tabs.children.sort(key=lambda child: not isinstance(child, gr.Tab))
+
+    patches.set(gr.Tabs, "__exit__", leave)
 
 
 def dependencies(blocks: Any) -> list[dict[str, Any]]:

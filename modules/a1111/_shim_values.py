@@ -1,4 +1,7 @@
-"""What galleries hand to functions: Gradio 3's dictionaries and Gradio 4's pairs in one (S21)."""
+"""What galleries hand to functions: Gradio 3's dictionaries and Gradio 4's pairs in one (S21).
+
+And labels: extensions have invisible ones among an event's inputs, in whose place its script puts what it likes (S27).
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,8 @@ import functools
 from typing import Any
 
 import gradio as gr
+from gradio.components.label import LabelData
+from pydantic import ValidationError
 
 from modules.a1111._patching import Patches
 
@@ -28,6 +33,30 @@ class GalleryEntry(tuple[Any, Any]):
     def get(self, key: str, default: Any = None) -> Any:
         """Return a part by its name."""
         return self.file.get(key, default)
+
+
+class LabelValue(LabelData):
+    """What a label shows, or anything else that a script has put in its place."""
+
+    @classmethod
+    def model_validate(cls, obj: Any, **rules: Any) -> Any:
+        """Return what a label shows, as an object; anything else as it is."""
+        try:
+            return super().model_validate(obj, **rules)
+        except ValidationError:
+            return obj
+
+
+def add_label_values(patches: Patches) -> None:
+    """Have labels hand over whatever has been put into them."""
+    original = gr.Label.__dict__["preprocess"]
+
+    @functools.wraps(original)
+    def preprocess(self: Any, payload: Any) -> Any:
+        return original(self, payload) if payload is None or isinstance(payload, LabelData) else payload
+
+    patches.set(gr.Label, "data_model", LabelValue)
+    patches.set(gr.Label, "preprocess", preprocess)
 
 
 def add_gallery_values(patches: Patches) -> None:

@@ -59,6 +59,9 @@ def _make_all(names: tuple[str, ...], tab: str, make: Callable[[str], Any]) -> N
 def _layout(element: str) -> Any:
     with gr.Column(elem_id=element, visible=False) as made:
         pass
+    if element.endswith("_tab"):
+        # The page's scripts press it when the sub-tab is chosen, which a tab has an event for.
+        made.select = gr.Button(elem_id=f"a1111_{element}_chosen", visible="hidden").click
     return made
 
 

@@ -5,19 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from modules.a1111 import shared
+from modules.a1111._restorers import FaceRestoration
 from modules.a1111.shared_options import options
-
-
-class FaceRestoration:
-    """A face restorer. A subclass overrides both methods."""
-
-    def name(self) -> str:
-        """Return its name."""
-        return "None"
-
-    def restore(self, np_image: Any) -> Any:
-        """Return a picture, (height, width, 3), with better faces."""
-        return np_image
 
 
 def chosen() -> FaceRestoration | None:

@@ -9,6 +9,7 @@ from typing import Any
 from modules.a1111 import devices, paths_internal, shared_cmd_options, shared_options, shared_state
 from modules.a1111._host import HOST
 from modules.a1111._model import ModelFacade
+from modules.a1111._restorers import FaceRestorers
 from modules.a1111.cmd_args import parser
 from modules.a1111.options import OptionHTML, OptionInfo, options_section
 from modules.a1111.shared_items import list_checkpoint_tiles, list_samplers, refresh_checkpoints, reload_hypernetworks
@@ -76,7 +77,7 @@ _LATER: Mapping[str, Callable[[], Any]] = MappingProxyType({
     "mem_mon": lambda: HOST.state("mem_mon", MemoryMonitor),
     "prompt_styles": lambda: HOST.state("prompt_styles", StyleDatabase),
     "sd_upscalers": _sd_upscalers,
-    "face_restorers": lambda: HOST.state("face_restorers", list),
+    "face_restorers": lambda: HOST.state("face_restorers", FaceRestorers),
     "options_templates": lambda: shared_options.options_templates,
     "config_filename": lambda: str(HOST.config.settings_file),
     "styles_filename": lambda: [str(path) for path in HOST.config.styles_files],

@@ -267,7 +267,13 @@ class Installer:
     def _set_up_again(self, spec: Mapping[str, Any], work: Work) -> str:
         work.report(0.1, "Setting up")
         name, lenient = str(spec["name"]), bool(spec.get("lenient"))
-        done = self._set_up(name, work, lenient)
+        try:
+            done = self._set_up(name, work, lenient)
+        except ExtensionFailed as error:
+            if lenient and not isinstance(error.__cause__, CoreRefused):
+                # It was asked to be on with what could be had.
+                self._safety.forgive(name)
+            raise
         self._safety.forgive(name)
         if not done:
             return "It has nothing to set up."

@@ -35,6 +35,8 @@ CONSTRAINTS_FILE = "extension-constraints.txt"
 DONE_FILE = "extension-setups.json"
 IMPORTS_FILE = "extension-imports.json"
 TORCH_WHEELS = "https://download.pytorch.org/whl"
+COUPLED = frozenset({"torchvision", "torchaudio", "xformers", "bitsandbytes", "flash-attn", "sageattention", "triton"})
+"""Packages that fit one build of torch alone; with another one they cannot be imported, nor what tries to use them."""
 _LAST_LINES = 5
 _MOST_TRIES = 6
 """So often an install.py runs that asks for one thing after another that cannot be had."""
@@ -202,12 +204,20 @@ class PackageSetup:
         said = self._run(self._places.trial, environment, watch)
         if said is None:
             return
-        watch.line(f"Removing {', '.join(added)}")
-        self._run(["-m", "pip", "uninstall", "-y", *added], environment, watch)
+        reason = next((line.rstrip(".") for line in reversed(said) if line.strip()), "it did not say why")
+        coupled = sorted(COUPLED.intersection(added))
+        if coupled:
+            self._remove(coupled, environment, watch)
+            if self._run(self._places.trial, environment, watch) is None:
+                raise ExtensionFailed(f"Easel cannot start beside {', '.join(coupled)}, now removed: {reason}.")
+        self._remove(added, environment, watch)
         left = sorted(installed_names() - before)
         end = f"{', '.join(left)} could not be removed: uninstall that by hand." if left else "They were removed."
-        reason = next((line.rstrip(".") for line in reversed(said) if line.strip()), "it did not say why")
         raise CoreRefused(f"Easel cannot start beside what it brought ({', '.join(added)}): {reason}. {end}")
+
+    def _remove(self, names: Sequence[str], environment: Mapping[str, str], watch: Watch) -> None:
+        watch.line(f"Removing {', '.join(names)}")
+        self._run(["-m", "pip", "uninstall", "-y", *names], environment, watch)
 
 
 def core_versions(requirements: Path) -> dict[str, str]:

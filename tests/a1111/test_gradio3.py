@@ -1,5 +1,6 @@
 """Code for Gradio 3.41 runs on Gradio 6: one case for each trap, each in a file of an extension's."""
 
+import asyncio
 import io
 import json
 from collections import Counter
@@ -351,3 +352,29 @@ def test_positional_arguments_of_listeners_arrive(sample: Sample) -> None:
     names = sample.run("box = gr.Textbox()\ngr.Button('x').click(lambda x: x + 1, box, box)")
     assert call(names, 1) == 2
     assert only_event(names).inputs == [names["box"]]
+
+
+def test_a_label_hands_over_what_a_script_has_put_into_it(sample: Sample) -> None:
+    names = sample.run(
+        "box, hidden = gr.Textbox(), gr.Label(visible=False)\n"
+        "box.change(lambda task, points, text: None, [hidden, hidden, box])"
+    )
+    page, label = names["page"], names["hidden"]
+    function = only_event(names)
+    given = asyncio.run(page.preprocess_data(function, ["task(5)", [[1, 2]], "text"], None))
+    assert given == ["task(5)", [[1, 2]], "text"]
+    shown = asyncio.run(page.preprocess_data(function, [{"label": "cat"}, None, ""], None))
+    assert shown == ["cat", None, ""]
+    assert label.api_info()
+
+
+def test_tabs_stand_before_what_else_is_between_them(sample: Sample) -> None:
+    names = sample.run(
+        "with gr.Tabs() as tabs:\n"
+        "    note = gr.Textbox()\n"
+        "    with gr.Tab('a') as first:\n        gr.Textbox()\n"
+        "    with gr.Tab('b') as second:\n        gr.Textbox()\n"
+    )
+    first, second, other = names["tabs"].children
+    assert (first, second) == (names["first"], names["second"])
+    assert names["note"] in (other, *other.children)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import io
 
+import pytest
 import torch
 from PIL import Image
 
-from modules.a1111 import images, rng, script_callbacks
+from modules.a1111 import face_restoration, images, rng, script_callbacks, shared
 from modules.a1111._lists import offer_restorers
 from modules.jobs.model import JobState
 from modules.sampling.noise import BatchNoise, NoiseSeeds
@@ -135,6 +136,16 @@ def test_a_face_restorer_works_over_every_picture_where_the_option_says_so(start
     assert easel.services.settings.options()["face_restoration_model"].choices == ("Blush",)
     easel.services.settings.update({"face_restoration": False})
     assert "Face restoration" not in easel.run().images[0].infotext
+
+
+def test_where_there_is_no_face_restorer_the_first_one_leaves_pictures_alone(start: Start) -> None:
+    begun(start)
+    shared.face_restorers.clear()
+    first = shared.face_restorers[0]
+    assert isinstance(first, face_restoration.FaceRestoration)
+    assert (first.name(), first.restore("a picture")) == ("None", "a picture")
+    with pytest.raises(IndexError):
+        shared.face_restorers[1]
 
 
 def test_a_kind_of_network_is_asked_for_every_batch_and_nobody_complains_of_its_tags(start: Start) -> None:

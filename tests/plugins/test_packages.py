@@ -108,7 +108,9 @@ def test_what_would_change_a_core_package_is_refused_and_keeps_the_extension_off
     assert not (house.folder / "target").exists()
 
 
-def test_packages_beside_which_easel_cannot_start_are_removed(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def removing(house: House, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return where packages go, and have pip take them away from there too."""
     target = house.folder / "target"
     monkeypatch.syspath_prepend(target)
     monkeypatch.setenv("PYTHONPATH", str(target))
@@ -124,16 +126,35 @@ def test_packages_beside_which_easel_cannot_start_are_removed(house: House, monk
         return 0
 
     monkeypatch.setattr(packages, "run_program", run_there)
-    for name in ("easelneeds", "easelbreaks"):
+    for name in ("easelneeds", "easelbreaks", "easelplain"):
         wheel(house.folder / "wheels", name, "1.0", "easelneeds" if name == "easelbreaks" else "")
+    return target
+
+
+def test_packages_beside_which_easel_cannot_start_are_removed(house: House, removing: Path) -> None:
     add(house, requirements_dot_txt="easelneeds\n")
     set_up(house)
     (house.installed.folder / "thing" / "requirements.txt").write_text("easelneeds\neaselbreaks\n")
     with pytest.raises(ExtensionFailed, match=r"beside .* \(easelbreaks\): No start\. They were removed\."):
         set_up(house)
     assert not house.get("thing").enabled
-    assert {path.name for path in target.iterdir() if "easel" in path.name} >= {"easelneeds.py"}
-    assert not list(target.glob("easelbreaks*"))
+    assert {path.name for path in removing.iterdir() if "easel" in path.name} >= {"easelneeds.py"}
+    assert not list(removing.glob("easelbreaks*"))
+
+
+def test_of_packages_beside_which_easel_cannot_start_what_fits_one_torch_alone_goes_first(
+    house: House, removing: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(packages, "COUPLED", frozenset({"easelbreaks"}))
+    add(house, requirements_dot_txt="easelplain\neaselbreaks\n")
+    with pytest.raises(ExtensionFailed, match=r"is installed, but Easel cannot start beside easelbreaks, now rem"):
+        set_up(house)
+    assert house.get("thing").enabled
+    assert {path.name for path in removing.glob("easel*.py")} == {"easelplain.py", "easelneeds.py"}
+    house.safety.keep_off("thing", "install", "It was refused.")
+    with pytest.raises(ExtensionFailed, match="beside easelbreaks"):
+        set_up_leniently(house)
+    assert house.get("thing").enabled, "it is on with what could be had"
 
 
 def test_install_py_runs_at_easels_root_and_its_pip_is_held_to_the_same_versions(house: House) -> None:

@@ -10,11 +10,13 @@ var a1111Selectors = [
   [/label(\.[\w-]+)?\s*>\s*(textarea|input)/g, "label$1 $2"],
   [/\bul\.options\b/g, "ul.option-list"],
   [/#script_list\b/g, "[id$=_script_list]"],
+  // Tabs' buttons are there twice: hidden ones by which Gradio measures how many fit.
+  [/(^|[\s>])button$/g, "$1button:not(.tab-container[aria-hidden=true] > button)"],
 ];
 
 /** @param {string} selector */
 function a1111Selector(selector) {
-  if (typeof selector !== "string" || !/tab-nav|label|ul\.options|#script_list/.test(selector)) return selector;
+  if (typeof selector !== "string" || !/tab-nav|label|ul\.options|#script_list|button$/.test(selector)) return selector;
   return a1111Selectors.reduce((changed, [pattern, text]) => changed.replace(pattern, text), selector);
 }
 
@@ -31,6 +33,21 @@ for (const owner of [Document.prototype, DocumentFragment.prototype, Element.pro
 /** Give elements the classes by which style sheets know them. */
 function a1111Classes() {
   for (const list of document.querySelectorAll(".tab-container[role=tablist]:not(.tab-nav)")) list.classList.add("tab-nav");
+}
+
+/** The tabs within extensions' own that are watched. @type {WeakSet<HTMLElement>} */
+var a1111Tabs = new WeakSet();
+
+/** Have what a tab within a tab shows be a block, by which scripts know the open one; Gradio 6 has a flexible box there. */
+function a1111Panels() {
+  /** @param {HTMLElement} panel */
+  const mend = (panel) => { if (panel.style.display === "flex") panel.style.display = "block"; };
+  for (const panel of /** @type {NodeListOf<HTMLElement>} */ (document.querySelectorAll("#tabs > .tabitem .tabitem"))) {
+    if (a1111Tabs.has(panel)) continue;
+    a1111Tabs.add(panel);
+    new MutationObserver(() => mend(panel)).observe(panel, { attributes: true, attributeFilter: ["style"] });
+    mend(panel);
+  }
 }
 
 /** Show the tooltips that extensions gave to their components. */
@@ -55,10 +72,14 @@ async function a1111Canvases() {
 }
 
 /** Put canvases where extensions have boxes to paint on; their scripts come when there are such boxes. */
-function a1111Paint() {
+async function a1111Paint() {
   if (!document.querySelector(".a1111-canvas:not([data-canvas])")) return;
   const address = new URL("a1111_canvas.js", a1111Place).href;
-  import(address).then(({ mountCanvases }) => mountCanvases(document, /** @type {any} */ (window).easel.messages), console.error);
+  try {
+    (await import(address)).mountCanvases(document, /** @type {any} */ (window).easel.messages);
+  } catch (error) {
+    console.error(error);
+  }
 }
 
 /** Where these scripts are. */
@@ -71,11 +92,14 @@ var a1111PatienceMs = 5000;
 
 /** Begin to watch the page; when everything is there, extensions are told, once. */
 function a1111Watch() {
-  let loaded = false;
+  let [finishing, loaded] = [false, false];
   let ready = 0;
   let quiet = 0;
-  const finish = () => {
-    if (loaded) return;
+  const finish = async () => {
+    if (finishing) return;
+    finishing = true;
+    // Scripts look for what is in the boxes to paint on as soon as they are told.
+    await a1111Paint();
     loaded = true;
     Object.assign(opts, a1111Facts.opts);
     a1111Tooltips();
@@ -84,13 +108,13 @@ function a1111Watch() {
     executeCallbacks(uiLoadedCallbacks);
     executeCallbacks(optionsChangedCallbacks);
     document.documentElement.dataset.extensions = "loaded";
-    a1111Paint();
     onAfterUiUpdate(a1111Paint);
     look([]);
   };
   /** @param {MutationRecord[]} mutations */
   const look = (mutations) => {
     a1111Classes();
+    a1111Panels();
     if (!loaded && ready && document.querySelector("#img2img_prompt textarea") && document.getElementById("img2img_image")) {
       clearTimeout(quiet);
       if (Date.now() - ready > a1111PatienceMs) finish();
@@ -108,7 +132,10 @@ function a1111Watch() {
   };
   new MutationObserver(look).observe(document.documentElement, { childList: true, subtree: true });
   document.addEventListener("click", (event) => {
-    if (event.target instanceof Element && event.target.closest("#tabs > .tab-wrapper")) setTimeout(() => look([]), 0);
+    if (!(event.target instanceof Element)) return;
+    if (event.target.closest("#tabs > .tab-wrapper")) setTimeout(() => look([]), 0);
+    const mode = event.target.closest("#mode_img2img [role=tab]");
+    if (mode) document.getElementById(`a1111_${mode.id}_chosen`)?.click();
   });
   // The form is filled when Gradio's events work; what scripts set before that would be lost.
   const wait = () => {

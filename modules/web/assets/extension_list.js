@@ -52,7 +52,7 @@ export class InstalledList {
     box.addEventListener("change", () => this.parts.act("switch", { on: { [name]: box.checked } }));
     const web = /^https:\/\//.test(extension.remote) ? extension.remote : "";
     const title = web ? h("a", { href: web, target: "_blank", rel: "noopener noreferrer" }, name) : h("span", {}, name);
-    const facts = [extension.branch, extension.version, extension.loaded ? `${extension.load_seconds.toFixed(2)} s` : ""].filter(Boolean);
+    const facts = [extension.branch, extension.version, extension.loaded ? `loaded in ${extension.load_seconds.toFixed(2)} s` : ""].filter(Boolean);
     const more = /** @type {HTMLDetailsElement} */ (h("details", { class: "easel-more", open: this.open.has(name) },
       h("summary", {}, "Details"), this.#details(extension)));
     more.addEventListener("toggle", () => (more.open ? this.open.add(name) : this.open.delete(name)));
