@@ -95,6 +95,8 @@ class PackageSetup:
         _note_done(self._places.state, folder.name, mark + digest)
         before, there = core_versions(self._places.root / REQUIREMENTS_FILE), installed_names()
         environment = self._environment(before)
+        # What came before it failed or was stopped may keep Easel from starting as well.
+        to_the_end = Watch(watch.line, lambda: False)
         try:
             self._install_expected(missing, environment, watch)
             if lenient:
@@ -103,8 +105,10 @@ class PackageSetup:
                 self._install_requirements(folder, before, environment, watch)
                 self._run_installer(folder, before, environment, watch)
         finally:
-            self._put_back(before, environment, watch)
-        self._try_out(there, environment, watch)
+            try:
+                self._put_back(before, environment, to_the_end)
+            finally:
+                self._try_out(there, environment, to_the_end)
         _note_done(self._places.state, folder.name, mark + _digest(folder, missing_packages(folder, self._imports)))
         return True
 

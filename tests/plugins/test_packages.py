@@ -142,6 +142,18 @@ def test_packages_beside_which_easel_cannot_start_are_removed(house: House, remo
     assert not list(removing.glob("easelbreaks*"))
 
 
+def test_what_keeps_easel_from_starting_is_removed_though_the_rest_was_refused(
+    house: House, removing: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(expected, "EXPECTED", {"easelbreaks": "easelbreaks"})
+    place = add(house, requirements_dot_txt=f"{CORE}==0.1\n")
+    (place / "scripts").mkdir()
+    (place / "scripts" / "main.py").write_text("import easelbreaks")
+    with pytest.raises(ExtensionFailed, match=r"is installed but off\. Easel cannot start beside"):
+        set_up(house)
+    assert not list(removing.glob("easelbreaks*"))
+
+
 def test_of_packages_beside_which_easel_cannot_start_what_fits_one_torch_alone_goes_first(
     house: House, removing: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
