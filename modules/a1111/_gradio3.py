@@ -163,7 +163,8 @@ class Gradio3:
         def preprocess(self: Any, payload: Any) -> Any:
             try:
                 return original(self, payload)
-            except gr.Error:
+            except (gr.Error, TypeError):
+                # A type that does not fit is nothing where a list is expected.
                 if not hasattr(self, "easel_extension"):
                     raise
                 return payload

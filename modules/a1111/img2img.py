@@ -9,6 +9,7 @@ from typing import Any
 from PIL import Image, ImageChops, ImageFilter, ImageOps
 
 from modules.a1111 import images, processing, scripts, util
+from modules.a1111._form_runs import form_of, made, processing_of_form
 from modules.a1111.infotext_utils import create_override_settings_dict, parse_generation_parameters
 from modules.a1111.shared_options import options
 from modules.a1111.shared_state import state
@@ -35,6 +36,10 @@ def img2img(  # noqa: PLR0913 (A1111's signature)
     img2img_batch_source_type: str, img2img_batch_upload: Any, *args: Any,
 ) -> tuple[Any, str, str, str]:  # fmt: skip
     """Make pictures of the form's values; returns them with their facts as JSON and as HTML."""
+    form = form_of(args)
+    if form is not None:
+        named = {name: value for name, value in locals().items() if name not in ("args", "form")}
+        return made(processing_of_form("img2img", named, args, form))
     drawn = {
         PLAIN: (init_img, None), SKETCH: (sketch, None), INPAINT_UPLOAD: (init_img_inpaint, init_mask_inpaint),
         BATCH: (None, None),

@@ -133,7 +133,8 @@ def test_s3_a_dropdown_without_value_has_none(sample: Sample) -> None:
 
 
 def test_s3_a_value_that_is_no_choice_is_handed_on(sample: Sample) -> None:
-    names = sample.run("box = gr.Dropdown(['a', 'b'])\nradio = gr.Radio(['a'])")
+    names = sample.run("box = gr.Dropdown(['a', 'b'])\nradio = gr.Radio(['a'])\nboxes = gr.CheckboxGroup(['a'])")
+    assert names["boxes"].preprocess(None) is None
     assert names["box"].preprocess("c") == "c"
     assert names["radio"].preprocess("c") == "c"
     with gr.Blocks(), pytest.raises(gr.Error):

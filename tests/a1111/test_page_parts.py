@@ -1,19 +1,22 @@
 """The page's parts as A1111 has them: Generate's event, what infotexts fill in, and values that come back as a form."""
 
+import io
 import json
 from collections.abc import Iterator
 from pathlib import Path
 
 import gradio as gr
 import pytest
+from PIL import Image
 from starlette.testclient import TestClient
 
 from modules.a1111 import ui
-from modules.a1111._form_runs import form_of
+from modules.a1111._form_runs import form_of, processing_of_form
 from modules.a1111._option_info import OptionInfo, described
 from modules.a1111._page_parts import FORM_MARK, ORDERS, parts, stand_in_id
 from modules.a1111._shim_blocks import Functions, dependencies
 from modules.a1111._working import working_for
+from modules.a1111.img2img import img2img
 from modules.a1111.infotext_utils import PASTE_FIELDS
 from modules.a1111.txt2img import txt2img_create_processing
 from modules.a1111.ui_extra_networks import extra_pages
@@ -96,6 +99,27 @@ def test_values_that_were_changed_since_count(site: Site) -> None:
 def test_a_wrong_value_of_the_form_is_named(site: Site) -> None:
     with pytest.raises(InvalidRequest, match="Width"):
         txt2img_create_processing(*values_of({**FORM, "width": 7}))
+
+
+def test_img2imgs_form_becomes_p_with_its_picture(site: Site) -> None:
+    buffer = io.BytesIO()
+    Image.new("RGB", (64, 128), "green").save(buffer, "PNG")
+    picture = {"mode": "img2img", "picture": site.services.inputs.keep(buffer.getvalue()), "drawing": ""}
+    p = processing_of_form("img2img", {"prompt": "a pear"}, [0, "{}"], {**FORM, **picture})
+    assert (p.prompt, p.steps, p.init_images[0].size, p.script_args) == ("a pear", 7, (64, 128), [0])
+    assert p.init_images[0].getpixel((3, 3)) == (0, 128, 0)
+
+
+@pytest.mark.parametrize(("fields", "words"), [
+    ({"mode": "img2img", "picture": "", "drawing": ""}, "no picture"), ({}, "one that is sent with the form"),
+    ({"mode": "batch", "picture": "", "drawing": ""}, "Sub-tab"),
+])  # fmt: skip
+def test_the_img2img_function_takes_easels_form_and_says_what_is_missing(
+    fields: dict[str, str], words: str, site: Site
+) -> None:
+    named = [FORM.get(ours) for _, ours in ORDERS["img2img"]]
+    with pytest.raises(InvalidRequest, match=words):
+        img2img("task(1)", None, *named, 0, json.dumps({**FORM, **fields}))  # type: ignore[arg-type]
 
 
 def test_a1111s_own_list_of_values_is_no_form() -> None:

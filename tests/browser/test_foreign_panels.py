@@ -172,6 +172,7 @@ def test_an_option_s_choices_are_looked_for_anew(easel: Easel) -> None:
     page = easel.page
     easel.tab("settings")
     choices = page.locator("#setting_panels_sample_file select option")
+    expect(choices.first).to_be_attached()
     before = choices.count()
     page.locator("#refresh_panels_sample_file").click()
     expect(choices).to_have_count(before + 1)
@@ -207,3 +208,17 @@ def test_the_form_goes_along_with_an_event_like_generates(easel: Easel) -> None:
     values = easel.page.evaluate("create_submit_args(['id', 'easel-form:txt2img'])")
     assert values[0] == "id"
     assert json.loads(values[1])["prompt"] == "an apple for others"
+
+
+def test_img2imgs_form_goes_along_with_its_picture(easel: Easel, tmp_path: Path) -> None:
+    page = easel.page
+    Image.new("RGB", (64, 48), "green").save(tmp_path / "green.png")
+    easel.tab("img2img")
+    page.locator("#mode_img2img [data-mode=img2img]").click()
+    page.locator(".easel-canvas[data-name=img2img] input[type=file]").first.set_input_files(tmp_path / "green.png")
+    page.wait_for_function("a1111Pictures.picture", timeout=PATIENCE_MS)
+    sent = json.loads(page.evaluate("create_submit_args(['id', 'easel-form:img2img'])")[1])
+    assert (sent["mode"], len(sent["picture"]), sent["drawing"]) == ("img2img", 64, "")
+    page.locator("#mode_img2img [data-mode=inpaint]").click()
+    page.wait_for_function("a1111Pictures.mode === 'inpaint'", timeout=PATIENCE_MS)
+    assert json.loads(page.evaluate("create_submit_args(['id', 'easel-form:img2img'])")[1])["picture"] == ""

@@ -183,6 +183,7 @@ SCENARIOS: Mapping[str, Scenario] = {
     "sd-webui-negpip": acts(set_in("NegPiP", "NegPiP"), "a red apple, (red:-1.5)"),
     "sd-webui-cutoff": acts(cut_off, "a red apple and a blue cup"),
     "sd-webui-neutral-prompt": stand_across,
+    "sd-webui-cads": acts(set_in("CADS", "Active"), steps=8),
     "sd-webui-incantations": acts(guide_attention),
     "stable-diffusion-webui-embedding-merge": merge_words,
 }

@@ -87,7 +87,8 @@ class Site:
         # What diffusers and transformers would use if they saw it comes behind the stand-ins' door.
         hidden = [path for path in self.packages if (path / "torchvision").is_dir()]
         shown = os.pathsep.join(str(path) for path in self.packages if path not in hidden)
-        late = os.pathsep.join(map(str, filter(None, [*hidden, self.stand_ins])))
+        # Extensions import each other as extensions.NAME, from the folder that all is in where no other is named.
+        late = os.pathsep.join(map(str, filter(None, [*hidden, self.stand_ins, self.folder])))
         environment = self._environment() | {"PYTHONPATH": shown, "EASEL_STAND_INS": late}
         with (self.folder / "server.log").open("ab") as log:
             self.process = subprocess.Popen(command, env=environment, stdout=log, stderr=log, cwd=ROOT)

@@ -69,6 +69,31 @@ async function a1111Canvases() {
   const shown = panel.mode;
   for (const name of a1111Modes) if (name !== "batch") panel.choose(name);
   panel.choose(shown);
+  a1111FollowPictures(panel);
+}
+
+/** What img2img's open sub-tab holds at the server; empty while that is not known. @type {Record<string, string>} */
+var a1111Pictures = {};
+
+/** Know at any time what img2img would send, since extensions' events take it at once. @param {any} panel */
+function a1111FollowPictures(panel) {
+  let asked = 0;
+  const look = async () => {
+    const number = ++asked;
+    a1111Pictures = {};
+    // More may follow, such as the next stroke.
+    await new Promise((resolve) => setTimeout(resolve, a1111QuietMs));
+    if (number !== asked) return;
+    const found = await panel.pictures().catch(() => ({}));
+    if (number === asked) a1111Pictures = found;
+  };
+  for (const canvas of panel.canvases.values()) for (const name of ["picture", "drawing"]) canvas.addEventListener(name, look);
+  const choose = panel.choose.bind(panel);
+  panel.choose = (/** @type {string} */ mode) => {
+    choose(mode);
+    look();
+  };
+  look();
 }
 
 /** Put canvases where extensions have boxes to paint on; their scripts come when there are such boxes. */

@@ -45,6 +45,7 @@ function a1111WithForm(values) {
   return values.map((value) => {
     if (typeof value !== "string" || !value.startsWith(a1111FormMark)) return value;
     const page = /** @type {any} */ (window).easel.pages[value.slice(a1111FormMark.length)];
-    return page ? JSON.stringify(page.form.requestValues()) : value;
+    const pictures = page?.resizing ? { ...a1111Pictures, ...page.resizing.values() } : {};
+    return page ? JSON.stringify({ ...page.form.requestValues(), ...pictures }) : value;
   });
 }

@@ -69,15 +69,22 @@ export class SourcePanel {
         this.page.outcome.show("{}");
         return null;
       }
-      const { picture, drawing } = await this.#canvas(this.mode).ids();
-      const loaded = this.mode === "inpaint_upload" ? (await this.#canvas("inpaint_mask").ids()).picture : drawing;
-      const deep = this.mode === "img2img" && document.documentElement.hasAttribute(DEPTH);
-      const depth = deep ? (await this.#canvas("img2img_depth").ids()).picture : "";
-      return { mode: this.mode, picture, drawing: loaded, depth };
+      return await this.pictures();
     } catch (error) {
       this.page.outcome.refused(error);
       return null;
     }
+  }
+
+  /** The open sub-tab, and the ids of what it holds at the server; in a batch none. Throws Refused. */
+  async pictures() {
+    const { mode } = this;
+    if (mode === "batch") return { mode, picture: "", drawing: "", depth: "" };
+    const { picture, drawing } = await this.#canvas(mode).ids();
+    const loaded = mode === "inpaint_upload" ? (await this.#canvas("inpaint_mask").ids()).picture : drawing;
+    const deep = mode === "img2img" && document.documentElement.hasAttribute(DEPTH);
+    const depth = deep ? (await this.#canvas("img2img_depth").ids()).picture : "";
+    return { mode, picture, drawing: loaded, depth };
   }
 
   /** Show a picture in a sub-tab, null: the open one. @param {string | null} mode @param {File | Blob} picture */
