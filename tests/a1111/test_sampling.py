@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from modules.a1111 import shared, shared_items
+from modules.a1111 import script_callbacks, shared, shared_items
 from modules.a1111._panels import AdapterPanels
 from modules.jobs.model import JobState
 from tests.a1111.conftest import Easel, Start
@@ -179,3 +179,20 @@ def test_tokens_are_counted_of_what_an_extension_makes_of_a_prompt(start: Start)
     panels = AdapterPanels()
     assert panels.counted("a red apple", True, ()) == "a"
     assert panels.counted("a red apple", False, ()) == "many many many words"
+
+
+@pytest.mark.parametrize("name", ["cfg_denoiser", "cfg_denoised"])
+def test_a_callback_that_is_registered_only_in_a_run_is_called_in_it(start: Start, name: str) -> None:
+    easel = start("sample-inside")
+    module, plain = easel.module("sample_inside"), easel.run()
+
+    def change(params: Any) -> None:
+        params.x *= 0.5
+
+    module.BATCH[:] = [lambda p: getattr(script_callbacks, f"on_{name}")(change)]
+    changed = easel.run()
+    module.BATCH.clear()
+    script_callbacks.remove_callbacks_for_function(change)
+    assert changed.state is JobState.FINISHED
+    assert (pixels(changed) != pixels(plain)).any()
+    assert (pixels(easel.run()) == pixels(plain)).all()
