@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -140,10 +141,21 @@ def _on_extra_noise(self: Any, extra: ExtraNoise) -> None:
 def _around_network(self: Any, call: NetworkCall, call_next: CallNetwork) -> Tensor:
     work = self.run.at_work
     work.vectors = call.vectors
-    return answer(work.sampler.model_wrap_cfg, call, call_next)
+    return answer(work.sampler.model_wrap_cfg, _told(call, work.sigma), call_next)
+
+
+def _told(call: NetworkCall, wanted: Tensor | None) -> NetworkCall:
+    """Return a call with the noise levels that an extension wants, where it is clear which are meant."""
+    if wanted is None:
+        return call
+    if wanted.shape == call.sigma.shape:
+        return replace(call, sigma=wanted)
+    # Prompts may be asked one after another.
+    return replace(call, sigma=wanted[:1].expand_as(call.sigma)) if bool((wanted == wanted[0]).all()) else call
 
 
 def _before_network(self: Any, asked: NetworkInput) -> None:
+    self.run.at_work.sigma = None
     if not script_callbacks.has_any("cfg_denoiser"):
         return
     cfg, progress = self.run.at_work.sampler.model_wrap_cfg, state()
@@ -157,7 +169,10 @@ def _before_network(self: Any, asked: NetworkInput) -> None:
         asked.sigma.to(latents.device).repeat(latents.shape[0]), progress.sampling_step, progress.sampling_steps,
         _outwards(cond), _outwards([cond[0] if uncond is None else uncond]), cfg,
     )  # fmt: skip
+    true = params.sigma.clone()
     script_callbacks.cfg_denoiser_callback(params)
+    if not torch.equal(params.sigma, true):
+        self.run.at_work.sigma = _by_prompt(params.sigma, parts, shape[:2])[: shape[0]].flatten().to(true)
     asked.latents = _by_prompt(params.x, parts, shape)[: shape[0]]
     asked.conditionals = _inwards(params.text_cond, cond)
     if uncond is not None:

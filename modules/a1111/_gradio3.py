@@ -161,6 +161,9 @@ class Gradio3:
 
         @functools.wraps(original)
         def preprocess(self: Any, payload: Any) -> Any:
+            # The page sends nothing for a list of choices that was never touched; Gradio 3 sent an empty one.
+            if payload is None and getattr(self, "multiselect", None):
+                return []
             try:
                 return original(self, payload)
             except (gr.Error, TypeError):

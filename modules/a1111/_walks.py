@@ -24,13 +24,17 @@ _OWN_SAMPLE = {False: Sampler.sample, True: Sampler.sample_img2img}
 
 @dataclass(slots=True)
 class Pass:
-    """One pass at work. `vectors`: what the network attended to in its last call; `go_on`: does it in Easel's way."""
+    """One pass at work. `vectors`: what the network attended to in its last call; `go_on`: does it in Easel's way.
+
+    `sigma`: the noise levels that an extension wants the network to be told, (prompts * batch,); None: the true ones.
+    """
 
     p: Any
     sampler: Any
     begun: PassStart
     sampling: Sampling | None = None
     vectors: Any = None
+    sigma: Tensor | None = None
     go_on: Any = None
 
     def conditionings(self) -> tuple[Any, Any]:

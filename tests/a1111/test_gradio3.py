@@ -130,6 +130,7 @@ def test_s3_a_dropdown_without_value_has_none(sample: Sample) -> None:
     names = sample.run("one = gr.Dropdown(['a', 'b'])\nmany = gr.Dropdown(['a', 'b'], multiselect=True)")
     assert names["one"].value is None
     assert names["many"].value == []
+    assert names["many"].preprocess(None) == []
 
 
 def test_s3_a_value_that_is_no_choice_is_handed_on(sample: Sample) -> None:

@@ -181,13 +181,14 @@ def test_tokens_are_counted_of_what_an_extension_makes_of_a_prompt(start: Start)
     assert panels.counted("a red apple", False, ()) == "many many many words"
 
 
-@pytest.mark.parametrize("name", ["cfg_denoiser", "cfg_denoised"])
-def test_a_callback_that_is_registered_only_in_a_run_is_called_in_it(start: Start, name: str) -> None:
+@pytest.mark.parametrize(("name", "part"), [("cfg_denoiser", "x"), ("cfg_denoiser", "sigma"), ("cfg_denoised", "x")])
+def test_a_callback_that_is_registered_only_in_a_run_is_called_in_it(start: Start, name: str, part: str) -> None:
     easel = start("sample-inside")
     module, plain = easel.module("sample_inside"), easel.run()
 
     def change(params: Any) -> None:
-        params.x *= 0.5
+        values = getattr(params, part)
+        values *= 0.5
 
     module.BATCH[:] = [lambda p: getattr(script_callbacks, f"on_{name}")(change)]
     changed = easel.run()

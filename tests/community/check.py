@@ -30,7 +30,7 @@ from tests.community.scenarios import FLAGS, PREPARATIONS, SCENARIOS
 from tests.community.site import HERE, Site, running
 from tests.community.steps import renew
 
-SMALL = {"steps": 2, "width": 64, "height": 64}
+SMALL: dict[str, Any] = {"steps": 2, "width": 64, "height": 64}
 RECORDED = 300
 STAND_INS = HERE / "stand_ins"
 
@@ -132,7 +132,7 @@ def _described(folder: Path) -> Result:
     said = subprocess.run(
         ["git", "-C", str(folder), "log", "-1", "--format=%h %cs"], capture_output=True, text=True, check=False
     ).stdout.split()
-    return Result(folder.name, *said[:2])
+    return Result(folder.name, said[0], said[1]) if len(said) > 1 else Result(folder.name)
 
 
 def _loaded(site: Site, result: Result) -> str:

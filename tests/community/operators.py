@@ -21,7 +21,7 @@ def lend_operators() -> None:
     if found is None or "stand_ins" in str(found.origin) or all(hasattr(torch.ops.torchvision, name) for name in NAMES):
         return
     for name in NAMES:
-        _library().define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+        _library().define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")  # type: ignore[no-untyped-call]
     impl(_library(), "nms", "CPU")(suppressed)
     importlib.import_module("torchvision.ops.boxes").__dict__["_assert_has_ops"] = lambda: None
 
@@ -29,7 +29,7 @@ def lend_operators() -> None:
 @cache
 def _library() -> Library:
     # What is defined lasts as long as this object.
-    return Library("torchvision", "DEF")
+    return Library("torchvision", "DEF")  # type: ignore[no-untyped-call]
 
 
 def suppressed(boxes: torch.Tensor, scores: torch.Tensor, threshold: float) -> torch.Tensor:

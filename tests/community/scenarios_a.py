@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import subprocess
 import sys
@@ -22,8 +21,8 @@ from tests.community.steps import (
     number,
     picture_of,
     press,
-    renew,
     see_element,
+    see_tab,
     shown,
 )  # fmt: skip
 from tests.fakes import wait_until
@@ -195,30 +194,6 @@ def write_tagger(site: Site) -> None:
     site.python(MAKE_TAGGER, str(files / "model.onnx"), str(len(TAGS)))
 
 
-def scan_models(page: Watched, _: Site) -> str | None:
-    """Press Scan, which without a network has to end with its own message."""
-    page.open_tab("civitai_helper")
-    press(page.page.locator("#tab_civitai_helper"), "Scan")
-    ended = "() => !document.querySelector('#ch_scan_model_log_md').textContent.includes('Scanning takes time')"
-    return None if shown(page, ended) else "the scan said nothing"
-
-
-def keep_form(page: Watched, site: Site) -> str | None:
-    """Have a field's value kept and given back after the page was loaded anew."""
-    page.number("steps", 7)
-    page.page.wait_for_timeout(700)
-    kept = page.page.evaluate("Object.entries(localStorage).filter(([key]) => key.startsWith('state-'))")
-    renew(page)
-    page.page.wait_for_timeout(1500)
-    if not kept:
-        return "it keeps nothing"
-    return None if page.value("steps") == "7" else f"the steps became {page.value('steps')}"
-
-
-def ask_state(site: Site) -> None:
-    (site.folder / "config.json").write_text(json.dumps({"state": ["steps", "prompt"]}), encoding="utf-8")
-
-
 def draw_pose(page: Watched, _: Site) -> str | None:
     """Draw a pose and send it; where it goes is ControlNet's, which is not here."""
     page.open_tab("openpose_editor")
@@ -242,14 +217,12 @@ SCENARIOS: Mapping[str, Scenario] = {
     "sd-webui-prompt-format": format_prompt,
     "stable-diffusion-webui-model-toolkit": analyse_vae,
     "stable-diffusion-webui-wd14-tagger": tag_picture,
-    "Stable-Diffusion-Webui-Civitai-Helper": scan_models,
+    "Stable-Diffusion-Webui-Civitai-Helper": see_tab("civitai_helper"),
     "sd-webui-ar": press_ratio,
-    "stable-diffusion-webui-state": keep_form,
     "openpose-editor": draw_pose,
 }
 PREPARATIONS: Mapping[str, Callable[[Site], None]] = {
     "stable-diffusion-webui-model-toolkit": write_vae,
     "stable-diffusion-webui-wd14-tagger": write_tagger,
-    "stable-diffusion-webui-state": ask_state,
 }
 """What is put into the data folder before the server begins."""

@@ -98,8 +98,8 @@ def remove_background(_: Watched, site: Site) -> str | None:
     given = base64.b64encode(picture(site.folder).read_bytes()).decode()
     answer = site.post("/rembg", {"input_image": given, "model": "u2net"})
     cut = Image.open(io.BytesIO(base64.b64decode(answer["image"])))
-    low, high = cut.getchannel("A").getextrema()
-    return None if low < 8 and high == 255 else f"what is seen of it goes from {low} to {high}"
+    seen = cut.getchannel("A").tobytes()
+    return None if min(seen) < 8 and max(seen) == 255 else f"what is seen of it goes from {min(seen)} to {max(seen)}"
 
 
 def write_cutter(site: Site) -> None:

@@ -33,10 +33,10 @@ def main(facts: Path, flags: list[str]) -> int:
     sys.argv = ["launch.py", *flags]
     started = AdapterPanels.started
 
-    def noting(self: AdapterPanels, page: Any, application: Any) -> None:
-        before = {id(route) for route in application.routes}
-        started(self, page, application)
-        fresh = [route for route in application.routes if id(route) not in before]
+    def noting(self: AdapterPanels, page: Any, app: Any) -> None:
+        before = {id(route) for route in app.routes}
+        started(self, page, app)
+        fresh = [route for route in app.routes if id(route) not in before]
         facts.write_text(json.dumps([_described(route) for route in fresh]), encoding="utf-8")
 
     AdapterPanels.started = noting  # type: ignore[method-assign]
