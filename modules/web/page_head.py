@@ -8,13 +8,12 @@ from __future__ import annotations
 import html
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from modules.web.chunks import component_types
 from modules.web.panels import PageFiles
 
 SOCIAL_TAGS = re.compile(rb'<meta\s+(?:property="og:|name="twitter:)[^>]*/>\s*')
@@ -52,20 +51,16 @@ GLOBALS = (
 class PageHead:
     """ASGI application that rewrites the answer to `/` and leaves all others alone.
 
-    `files` tells what extensions load into the page; None where there are none. `chunks` tells the addresses of
-    Gradio's scripts for the types of the page's components.
+    `files` tells what extensions load into the page; None where there are none.
     """
 
     def __init__(
-        self, app: ASGIApp, folder: Path, address: str, facts: Facts, files: Callable[[], PageFiles] | None = None,
-        chunks: Callable[[frozenset[str]], Sequence[str]] = lambda _: (),
-    ) -> None:  # fmt: skip
+        self, app: ASGIApp, folder: Path, address: str, facts: Facts, files: Callable[[], PageFiles] | None = None
+    ) -> None:
         self._app = app
         self._assets = address
         self._facts = facts
         self._files = files
-        self._chunks = chunks
-        self._chunks_found: Sequence[str] | None = None
         # What the first paint needs travels with the page: no request to wait for, no flash of the other scheme.
         self._scheme = (folder / "scheme.js").read_text(encoding="utf-8")
         self._styles = "".join((folder / name).read_text(encoding="utf-8") for name in STYLES)
@@ -104,8 +99,6 @@ class PageHead:
         await self._app(scope, receive, send_rewritten)
 
     def _rewrite(self, page: bytes, scope: Scope) -> bytes:
-        if self._chunks_found is None:
-            self._chunks_found = self._chunks(component_types(page))
         head = self._head(scope).encode()
         page = SOCIAL_TAGS.sub(b"", page)
         page, count = PLACE.subn(lambda match: match.group(1) + head, page, count=1)
@@ -114,8 +107,7 @@ class PageHead:
     def _head(self, scope: Scope) -> str:
         # "<" is escaped so that no text among the facts can end the script element.
         facts = json.dumps(dict(self._facts(scope))).replace("<", "\\u003c")
-        addresses = (*(self._chunks_found or ()), *self._preloads)
-        preloads = "".join(f'<link rel="modulepreload" href="{address}">' for address in addresses)
+        preloads = "".join(f'<link rel="modulepreload" href="{address}">' for address in self._preloads)
         return (
             f'<link rel="icon" type="image/svg+xml" href="{self._assets}/favicon.svg">'
             f'<script type="application/json" id="easel-facts">{facts}</script>'

@@ -34,7 +34,6 @@ from modules.web.asset_server import AssetServer
 from modules.web.auth import AttemptLimiter, AuthGate, Credentials, Sessions, is_admin
 from modules.web.batch_routes import make_batch_router
 from modules.web.checkpoints import CheckpointChooser
-from modules.web.chunks import chunks_of
 from modules.web.download_routes import make_download_router
 from modules.web.extension_routes import make_extension_router
 from modules.web.foreign_files import Places, make_file_router
@@ -100,7 +99,7 @@ def create_app(services: WebServices) -> Guard:
 
     panels = services.panels
     files = panels.files if panels.present else None
-    app: ASGIApp = PageHead(make_routes(services, chooser), ASSETS, assets_address(), facts, files, _chunk_addresses)
+    app: ASGIApp = PageHead(make_routes(services, chooser), ASSETS, assets_address(), facts, files)
     app = GZipMiddleware(app, minimum_size=1024, compresslevel=QUICK_COMPRESSION)
     app = AssetServer(app, {"/assets/": GRADIO_ASSETS, f"{assets_address()}/": ASSETS})
     if config.credentials or config.api_credentials:
@@ -109,10 +108,6 @@ def create_app(services: WebServices) -> Guard:
     # Should a server without credentials ever listen to others, it still answers to nobody but this machine's names.
     hosts = HostNames(config.host if config.credentials else LOOPBACK_HOST)
     return Guard(app, hosts, foreign=panels.present)
-
-
-def _chunk_addresses(types: frozenset[str]) -> list[str]:
-    return [f"/assets/{name}" for name in chunks_of(GRADIO_ASSETS, types)]
 
 
 def make_routes(services: WebServices, chooser: CheckpointChooser) -> FastAPI:

@@ -2,13 +2,11 @@
 
 import re
 
-import httpx
 import pytest
 
 from modules.web.frontend import changed
 from modules.web.server import GRADIO_ASSETS
-from tests.browser.conftest import BlankPage, NewPage
-from tests.browser.driver import Server
+from tests.browser.conftest import BlankPage
 
 pytestmark = pytest.mark.browser
 EVENTS = [
@@ -28,17 +26,3 @@ def test_the_events_of_components_are_those_that_gradio_finds(blank_page: BlankP
     theirs, ours = (page.evaluate(script % each, EVENTS) for each in both)
     assert both[0] != both[1]
     assert theirs == ours == [["change", "blur"], ["click"], ["load"], []]
-
-
-def test_what_the_page_fetches_of_gradio_is_asked_for_in_its_head(new_page: NewPage, server: Server) -> None:
-    head = httpx.get(server.url).text.partition("</head>")[0]
-    named = set(re.findall(r'<link rel="modulepreload" href="(/assets/[^"]+)">', head))
-    page = new_page().page
-    fetched = page.evaluate(
-        "performance.getEntriesByType('resource').map((entry) => new URL(entry.name).pathname)"
-        ".filter((path) => path.startsWith('/assets/') && path.endsWith('.js'))"
-    )
-    entry = {path for path in fetched if path.startswith("/assets/index-")}
-    assert named
-    assert set(fetched) - entry - named == set(), "nothing is found out late"
-    assert named - set(fetched) == set(), "nothing is fetched in vain"
