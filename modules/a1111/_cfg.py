@@ -50,10 +50,6 @@ def _always(runners: list[Any]) -> bool:
     return True
 
 
-def _called(*categories: str) -> Wanted:
-    return lambda runners: script_callbacks.has_any(*categories)
-
-
 def _overridden(*methods: str) -> Wanted:
     return lambda runners: any(any(runner.list_scripts_for_method(name)) for runner in runners for name in methods)
 
@@ -135,6 +131,8 @@ def _around_sampling(self: Any, sampling: Sampling, call_next: Walk) -> Tensor:
 
 
 def _on_extra_noise(self: Any, extra: ExtraNoise) -> None:
+    if not script_callbacks.has_any("extra_noise"):
+        return
     params = ExtraNoiseParams(extra.noise, extra.latents, extra.noisy)
     script_callbacks.extra_noise_callback(params)
     extra.noise = params.noise
@@ -157,12 +155,9 @@ def _told(call: NetworkCall, wanted: Tensor | None) -> NetworkCall:
 
 
 def _before_network(self: Any, asked: NetworkInput) -> None:
-<<<<<<< HEAD
     self.run.at_work.sigma = None
     if not script_callbacks.has_any("cfg_denoiser"):
         return
-=======
->>>>>>> parent of fe2674a (Gradio's scripts for the page's components are named in its head, so that the browser fetches them at once)
     cfg, progress = self.run.at_work.sampler.model_wrap_cfg, state()
     cond, uncond = asked.conditionals, asked.unconditional
     parts, shape = len(cond), asked.latents.shape
@@ -218,6 +213,8 @@ def _inwards(given: Any, old: list[PromptVectors]) -> list[PromptVectors]:
 
 
 def _after_network(self: Any, answered: NetworkOutput) -> None:
+    if not script_callbacks.has_any("cfg_denoised"):
+        return
     estimates, progress = answered.estimates, state()
     parts = estimates.shape[0] - int(answered.negative)
     # As A1111 does, the prompt's own answer stands for that of a negative prompt that was left out.
@@ -297,10 +294,11 @@ CFG_MOMENTS = (
     ("on_prompts", _always, _on_prompts),
     ("before_pass", _always, _before_pass),
     ("around_sampling", _always, _around_sampling),
-    ("on_extra_noise", _called("extra_noise"), _on_extra_noise),
-    ("before_network", _called("cfg_denoiser"), _before_network),
+    # Many register their callbacks only in the run that is to call them, when this was asked already.
+    ("on_extra_noise", _always, _on_extra_noise),
+    ("before_network", _always, _before_network),
     ("around_network", _always, _around_network),
-    ("after_network", _called("cfg_denoised"), _after_network),
+    ("after_network", _always, _after_network),
     ("on_guidance", _always, _on_guidance),
     ("after_step", _always, _after_step),
 )

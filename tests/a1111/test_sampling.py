@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from modules.a1111 import shared, shared_items
+from modules.a1111 import script_callbacks, shared, shared_items
 from modules.a1111._panels import AdapterPanels
 from modules.jobs.model import JobState
 from tests.a1111.conftest import Easel, Start
@@ -179,7 +179,6 @@ def test_tokens_are_counted_of_what_an_extension_makes_of_a_prompt(start: Start)
     panels = AdapterPanels()
     assert panels.counted("a red apple", True, ()) == "a"
     assert panels.counted("a red apple", False, ()) == "many many many words"
-<<<<<<< HEAD
 
 
 @pytest.mark.parametrize(("name", "part"), [("cfg_denoiser", "x"), ("cfg_denoiser", "sigma"), ("cfg_denoised", "x")])
@@ -198,5 +197,3 @@ def test_a_callback_that_is_registered_only_in_a_run_is_called_in_it(start: Star
     assert changed.state is JobState.FINISHED
     assert (pixels(changed) != pixels(plain)).any()
     assert (pixels(easel.run()) == pixels(plain)).all()
-=======
->>>>>>> parent of fe2674a (Gradio's scripts for the page's components are named in its head, so that the browser fetches them at once)
