@@ -168,6 +168,23 @@ def test_options_of_extensions_have_the_controls_that_they_ask_for(easel: Easel)
     expect(page.locator("#easel_settings").get_by_text("Out of sight")).to_have_count(0)
 
 
+def test_scripts_find_what_is_in_an_option_at_any_time(easel: Easel) -> None:
+    page = easel.page
+    easel.tab("settings")
+    expect(page.locator("#setting_panels_sample_kept textarea")).to_have_count(1)
+    # The rows are made anew whenever the tab is shown; what stands between is seen by no timer.
+    page.evaluate("""() => {
+      window.sampleLost = 0;
+      new MutationObserver(() => {
+        if (!document.querySelector("#setting_samples_format textarea")) window.sampleLost += 1;
+      }).observe(document.getElementById("easel_settings"), { childList: true });
+    }""")
+    for tab in ("txt2img", "settings", "txt2img", "settings"):
+        easel.tab(tab)
+        page.wait_for_timeout(300)
+    assert page.evaluate("window.sampleLost") == 0
+
+
 def test_an_option_s_choices_are_looked_for_anew(easel: Easel) -> None:
     page = easel.page
     easel.tab("settings")

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import httpx
+from PIL import Image
 from playwright.sync_api import expect
 
 from tests.community.page import Watched, picture
@@ -95,7 +96,7 @@ def format_prompt(page: Watched, _: Site) -> str | None:
     return None if text.startswith("a, b") else f"the prompt became {text!r}"
 
 
-def keep_ratio(page: Watched, _: Site) -> str | None:
+def keep_ratio(page: Watched, site: Site) -> str | None:
     picker = page.page.locator("#tab_txt2img select")
     if not picker.count():
         return "there is no picker of ratios"
@@ -108,8 +109,17 @@ def keep_ratio(page: Watched, _: Site) -> str | None:
     page.page.wait_for_timeout(700)
     width, height = float(page.value("width")), float(page.value("height"))
     across, down = map(int, wanted.split(":"))
-    fits = abs(width / height - across / down) < 0.1 * across / down
-    return None if fits else f"{wanted} made {before} to {width}x{height}"
+    if abs(width / height - across / down) >= 0.1 * across / down:
+        return f"{wanted} made {before} to {width}x{height}"
+    page.img2img()
+    wide = site.folder / "wide.png"
+    Image.radial_gradient("L").resize((96, 64)).convert("RGB").save(wide)
+    page.page.locator(".easel-canvas[data-name=img2img] input[type=file]").first.set_input_files(wide)
+    page.page.wait_for_function("a1111Pictures.picture", timeout=PATIENCE_MS)
+    page.page.locator("#tab_img2img select").first.select_option(label="🖼️")
+    page.page.wait_for_timeout(1500)
+    size = (page.value("width"), page.value("height"))
+    return None if size == ("96", "64") else f"the picture of 96x64 gives {size}"
 
 
 def press_ratio(page: Watched, _: Site) -> str | None:

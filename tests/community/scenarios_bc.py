@@ -124,9 +124,22 @@ def tile_run(page: Watched, site: Site) -> str | None:
 def enqueue(page: Watched, site: Site) -> str | None:
     page.prepare("a queued apple", steps=2, width=64, height=64)
     page.page.locator("#txt2img_enqueue").click()
-    wait_until(lambda: bool(site.get("/agent-scheduler/v1/history")["tasks"]), 90)
-    task = site.get("/agent-scheduler/v1/history")["tasks"][0]
-    return None if task["status"] == "done" else f"the task is {task['status']}: {task['result']}"
+
+    def tasks() -> list[dict[str, str]]:
+        found: list[dict[str, str]] = site.get("/agent-scheduler/v1/history")["tasks"]
+        return found
+
+    wait_until(lambda: bool(tasks()), 90)
+    page.img2img()
+    chooser = page.page.locator(".easel-canvas[data-name=img2img] input[type=file]").first
+    chooser.set_input_files(picture(site.folder))
+    page.page.wait_for_function("a1111Pictures.picture", timeout=PATIENCE_MS)
+    page.prepare("a queued pear", steps=2, width=64, height=64)
+    page.page.locator("#img2img_enqueue").click()
+    wait_until(lambda: len(tasks()) == 2, 90)
+    wrong = [f"the {task['type']} task is {task['status']}: {task['result']}" for task in tasks()
+             if task["status"] != "done"]  # fmt: skip
+    return "; ".join(wrong) or None
 
 
 def ask_link(_: Watched, site: Site) -> str | None:

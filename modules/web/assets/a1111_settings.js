@@ -66,6 +66,7 @@ function a1111Settings() {
   const page = gradioApp();
   (page instanceof Element ? page : document.body).append(place);
   onAfterUiUpdate(a1111AdoptSettings);
+  window.addEventListener("easel-settings-rows", a1111AdoptSettings);
 }
 
 /** Give the rows of the Settings tab the ids, with what their controls lack in them, in place of the hidden boxes. */

@@ -4,6 +4,8 @@ import { h, whenPresent } from "./dom.js";
 import { makeControl } from "./option_control.js";
 
 const SAVED_MS = 1800;
+/** What the window hears at once when there are new rows. */
+const ROWS = "easel-settings-rows";
 /** Sections that come first and last; the others stay between them in the server's order. */
 const FIRST = ["Stable Diffusion", "Prompts", "Sampler parameters", "Guidance", "Hires fix and refiner"];
 const LAST = ["System", "Compatibility"];
@@ -29,6 +31,7 @@ export class SettingsView {
     try {
       const { options } = await get("/easel/settings");
       root.replaceChildren(this.#form(options));
+      window.dispatchEvent(new Event(ROWS));
     } catch (error) {
       this.messages.failure(error);
     }
@@ -82,6 +85,7 @@ export class SettingsView {
       try {
         const fresh = this.#row(await post("/easel/settings/refresh", { key: option.key }));
         row.replaceWith(fresh);
+        window.dispatchEvent(new Event(ROWS));
         fresh.querySelector("button")?.focus();
       } catch (error) {
         problem.textContent = error instanceof Refused ? error.message : String(error);
