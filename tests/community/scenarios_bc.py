@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import json
 from collections.abc import Callable, Mapping
 
 from PIL import Image
@@ -160,7 +161,10 @@ def segment(page: Watched, site: Site) -> str | None:
 
 def animate(page: Watched, site: Site) -> str | None:
     """Make an animation of three small frames, through its address and its page."""
-    batch = site.post("/deforum_api/batches", {"deforum_settings": DEFORUM})
+    usual = site.folder / "extensions" / "sd-webui-deforum" / "scripts" / "default_settings.txt"
+    # Its API knows no defaults for what it has for ControlNet, without which it makes nothing.
+    given = {key: value for key, value in json.loads(usual.read_text("utf-8")).items() if key.startswith("cn_")}
+    batch = site.post("/deforum_api/batches", {"deforum_settings": {**given, **DEFORUM}})
     job = batch["job_ids"][0]
 
     def ended() -> bool:
