@@ -100,8 +100,10 @@ LOADING = Change(
 
 Extensions ask for so much that the form would be there half a second later.
 """
+READING = Change(re.compile(rb"(\.get_url_config\(\)),!0\)"), rb"\1)")
+"""The page's description is wrapped so that every part of it could change by itself; it is only ever replaced whole."""
 CHANGES: Sequence[Change] = (
-    MOUNTING, BUILDING, ASKING, TIMING, TELLING, FORGETTING, ATTACHING, SETTING, SHOWING, LOADING,
+    MOUNTING, BUILDING, ASKING, TIMING, TELLING, FORGETTING, ATTACHING, SETTING, SHOWING, LOADING, READING,
 )  # fmt: skip
 
 
