@@ -14,6 +14,7 @@ import gradio as gr
 from gradio.components import Component
 
 from modules.a1111 import launch_utils, paths_internal, script_callbacks, scripts, shared
+from modules.a1111._core_options import CORE_SECTIONS
 from modules.a1111._gradio3 import shim
 from modules.a1111._host import HOST, extension_of
 from modules.a1111._lists import offer_restorers
@@ -24,6 +25,7 @@ from modules.a1111._stand_ins import ALIASES, build_result_stand_ins, build_stan
 from modules.a1111._values import Usual, encode
 from modules.a1111._working import extension_at_work, working_for
 from modules.core.parameters import PARAMETERS
+from modules.web.foreign_files import FILE_ADDRESS, stamp_of
 from modules.web.panels import ApiScript, ForeignScript, ForeignTab, PageFiles
 
 IMG2IMG = "img2img"
@@ -168,7 +170,11 @@ class AdapterPanels:
             for key, option in known.items()
             if option.minimum is not None and option.maximum is not None
         }
-        return {"opts": json.loads(shared.opts.dumpjson()), "bounds": bounds, "version": launch_utils.A1111_VERSION}
+        sections = {key: name for key, option in known.items() if (name := _section(key, option.section))}
+        return {
+            "opts": json.loads(shared.opts.dumpjson()), "bounds": bounds, "sections": sections,
+            "version": launch_utils.A1111_VERSION,
+        }  # fmt: skip
 
     def folders(self) -> Mapping[str, Path]:
         """Return the extensions' folders, and the one into which they write for their scripts."""
@@ -191,6 +197,13 @@ class AdapterPanels:
             unique, count = f"{name}_{count}", count + 1
         self._ids.add(unique)
         return unique
+
+
+def _section(key: str, title: str) -> str:
+    """Return what A1111 calls the section of an option in ids; "" where that is not known."""
+    info = shared.opts.data_labels.get(key)
+    own = info.section[0] if info is not None and info.section else None
+    return str(own or CORE_SECTIONS.get(title, ""))
 
 
 def _runner(tab: str) -> Any:
@@ -250,7 +263,7 @@ def _render(blocks: Any) -> None:
 def _address(name: str, folder: Path, path: Path) -> str:
     """Return where a file of an extension's is served; it changes with the file."""
     place = quote(f"extensions/{name}/{path.relative_to(folder).as_posix()}")
-    return f"/file={place}?{path.stat().st_mtime_ns // 1_000_000}"
+    return f"{FILE_ADDRESS}{place}?{stamp_of(path)}"
 
 
 def _renamed(kwargs: dict[str, Any]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ never change under it: here each is compressed once, and browsers may keep it fo
 from __future__ import annotations
 
 import gzip
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,27 +28,36 @@ MEDIA_TYPES: Mapping[str, str] = {
 
 
 @dataclass(frozen=True, slots=True)
-class _Asset:
+class Asset:
+    """A script or a style sheet, also compressed."""
+
     content: bytes
     compressed: bytes
     media_type: str
 
 
+MoreAssets = Callable[[str, str], Asset | None]
+"""Finds what belongs to a path and its query; None for what is not its own."""
+
+
 class AssetServer:
     """ASGI application that answers for files directly inside some folders and hands everything else on to `app`.
 
-    `folders` maps the beginning of an address, with its last slash, to a folder.
+    `folders` maps the beginning of an address, with its last slash, to a folder. `more` finds others, which have
+    something in their query that changes with them.
     """
 
-    def __init__(self, app: ASGIApp, folders: Mapping[str, Path]) -> None:
+    def __init__(self, app: ASGIApp, folders: Mapping[str, Path], more: MoreAssets | None = None) -> None:
         self._app = app
+        self._more = more
         self._folders = dict(folders)
         self._names = {folder: frozenset(file.name for file in folder.iterdir()) for folder in folders.values()}
-        self._loaded: dict[str, _Asset] = {}
+        self._loaded: dict[str, Asset] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer for a known file, else hand the request on."""
-        asset = self._find(scope["path"]) if scope["type"] == "http" and scope["method"] in ("GET", "HEAD") else None
+        reads = scope["type"] == "http" and scope["method"] in ("GET", "HEAD")
+        asset = self._find(scope["path"], scope["query_string"].decode("latin-1")) if reads else None
         if asset is None:
             await self._app(scope, receive, send)
             return
@@ -59,7 +68,7 @@ class AssetServer:
             content = asset.compressed
         await Response(content, headers=headers)(scope, receive, send)
 
-    def _find(self, path: str) -> _Asset | None:
+    def _find(self, path: str, query: str = "") -> Asset | None:
         if path in self._loaded:
             return self._loaded[path]
         beginning, _, name = path.rpartition("/")
@@ -67,7 +76,11 @@ class AssetServer:
         media_type = MEDIA_TYPES.get(Path(name).suffix)
         # Only names that the folder itself lists are opened, so no name can lead out of it.
         if folder is None or media_type is None or name not in self._names[folder]:
-            return None
-        content = changed((folder / name).read_bytes())
-        self._loaded[path] = _Asset(content, gzip.compress(content, COMPRESSION_LEVEL), media_type)
+            return self._more(path, query) if self._more is not None else None
+        self._loaded[path] = make_asset(changed((folder / name).read_bytes()), media_type)
         return self._loaded[path]
+
+
+def make_asset(content: bytes, media_type: str) -> Asset:
+    """Return an asset with its compressed form."""
+    return Asset(content, gzip.compress(content, COMPRESSION_LEVEL), media_type)

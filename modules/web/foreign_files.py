@@ -13,6 +13,8 @@ from pathlib import Path
 from fastapi import APIRouter, HTTPException
 from starlette.responses import FileResponse
 
+from modules.web.asset_server import Asset, make_asset
+
 FILE_ADDRESS = "/file="
 GRADIO_ADDRESS = "/gradio_api/file="
 SHOWN_TYPES = frozenset({
@@ -22,6 +24,8 @@ SHOWN_TYPES = frozenset({
 REFUSED_TYPES = frozenset({".py", ".pyc", ".db", ".sqlite", ".sqlite3", ".db-wal", ".db-shm"})
 """What is served of no folder."""
 MIME_TYPES: Mapping[str, str] = {".js": "text/javascript", ".mjs": "text/javascript", ".css": "text/css"}
+LARGEST_KEPT = 4 * 1024 * 1024
+"""Bytes of a script that is kept in memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +39,53 @@ class Places:
     cache: Path
     root: Path
     folders: Callable[[], Mapping[str, Path]]
+
+
+@dataclass(frozen=True, slots=True)
+class _KeptScript:
+    file: Path
+    stamp: str
+    asset: Asset
+
+
+class ForeignScripts:
+    """What extensions load into the page, kept in memory and compressed for as long as the files stay as they are.
+
+    Found are only addresses that the page itself names: those whose query is when the file was changed.
+    """
+
+    def __init__(self, places: Places) -> None:
+        self._places = places
+        self._kept: dict[str, _KeptScript] = {}
+
+    def find(self, path: str, query: str) -> Asset | None:
+        """Return the script or style sheet of an address; None for all others, and once the file is another."""
+        suffix = Path(path).suffix.lower()
+        if not path.startswith(FILE_ADDRESS) or suffix not in MIME_TYPES or not query:
+            return None
+        kept = self._kept.get(path)
+        try:
+            if kept is None or kept.stamp != query or stamp_of(kept.file) != query:
+                kept = self._read(path, query, f"{MIME_TYPES[suffix]}; charset=utf-8")
+        except OSError:
+            return None
+        return None if kept is None else kept.asset
+
+    def _read(self, path: str, query: str, media_type: str) -> _KeptScript | None:
+        self._kept.pop(path, None)
+        found = find_file(path.removeprefix(FILE_ADDRESS), self._places)
+        folders = self._places.folders().values()
+        if found is None or not any(found.is_relative_to(folder.resolve()) for folder in folders):
+            return None
+        if stamp_of(found) != query or found.stat().st_size > LARGEST_KEPT:
+            return None
+        self._kept[path] = _KeptScript(found, query, make_asset(found.read_bytes(), media_type))
+        return self._kept[path]
+
+
+def stamp_of(path: Path) -> str:
+    """Return what an address of a file has as its query: the milliseconds of its last change."""
+    return str(path.stat().st_mtime_ns // 1_000_000)
 
 
 def make_file_router(places: Places) -> APIRouter:

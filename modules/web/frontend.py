@@ -21,12 +21,28 @@ class Change:
 
 MOUNTING = Change(
     re.compile(rb"(function \w+\((\w),\w,\w\)\{)(return \2\.type===`accordion`&&\2\.props\.props\.open===!1&&)"),
-    rb"\1if(globalThis.easelMountAll)return \2;\3",
+    rb"\1if(globalThis.easelMountAll&&(\2.type!==`tabs`||\2.props.shared_props.elem_id!==`tabs`))return \2;\3",
 )
 """Gradio leaves what is in closed accordions and unopened tabs out of the document.
 
-With `easelMountAll` set before it starts, all of it is there, as extensions for A1111 expect.
+With `easelMountAll` set before it starts, all of it is there, as extensions for A1111 expect: what is in the page's
+own tab at once, and what is in its other tabs when `easelTree` is asked to show them, so that the first can be used.
 """
+HANDING = Change(
+    re.compile(rb"(constructor\((?:\w,?)+\)\{)(this\.ready=new Promise\()"),
+    rb"\1globalThis.easelTree=this;\2",
+)
+"""The tree of a page's components is only known to Gradio's own events."""
+UNFOLDING = Change(
+    re.compile(rb"(function (\w)\(\w,(\w),(\w),\w=!1\)\{if\(\3\.has\((\w)\.id\)&&.{0,200}?\),)(\5\.type===`tabs`\)\{)"),
+    rb"\1globalThis.easelMountAll)\5.children.forEach(each=>\2(each,\3,\4));else if(\6",
+)
+"""A tab that is opened for the first time shows what is in its accordions and tabs too, where all is to be there."""
+REPEATING = Change(
+    re.compile(rb"(requestAnimationFrame\(\w\)\);)(for\(let (\w) of \w\)this\.#\w\(\3\)\}\})"),
+    rb"\1if(!globalThis.easelMountAll)\2",
+)
+"""Components that have just been made are told once more all that they were made with."""
 BUILDING = Change(
     re.compile(rb"\b(\w++\(\)),(\w+\(\(\)=>\{\w+\.reload\(\w+\.components,)"),
     rb"\1&&\2",
@@ -103,7 +119,8 @@ Extensions ask for so much that the form would be there half a second later.
 READING = Change(re.compile(rb"(\.get_url_config\(\)),!0\)"), rb"\1)")
 """The page's description is wrapped so that every part of it could change by itself; it is only ever replaced whole."""
 CHANGES: Sequence[Change] = (
-    MOUNTING, BUILDING, ASKING, TIMING, TELLING, FORGETTING, ATTACHING, SETTING, SHOWING, LOADING, READING,
+    MOUNTING, HANDING, UNFOLDING, REPEATING, BUILDING, ASKING, TIMING, TELLING, FORGETTING, ATTACHING, SETTING, SHOWING,
+    LOADING, READING,
 )  # fmt: skip
 
 

@@ -5,13 +5,17 @@ Gradio's own `head=` travels in its configuration and takes effect a second late
 
 from __future__ import annotations
 
+import gzip
 import html
 import json
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
-from starlette.datastructures import MutableHeaders
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from modules.web.panels import PageFiles
@@ -48,9 +52,38 @@ GLOBALS = (
 """What extensions' scripts call, in order; only there when there are extensions."""
 
 
+PROXY_HEADERS = ("x-forwarded-host", "x-forwarded-proto", "x-gradio-server")
+"""What Gradio looks at to learn by which address it is asked, besides the host."""
+KEPT_PAGES = 4
+"""By how many addresses a page is usually asked for at most: this machine's names, and those on the network."""
+COMPRESSION_LEVEL = 4
+
+Key = tuple[str, ...]
+_Name = TypeVar("_Name")
+_Value = TypeVar("_Value")
+
+
+@dataclass(frozen=True, slots=True)
+class _Frame:
+    """Gradio's page, split where our head belongs."""
+
+    before: bytes
+    after: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class _Page:
+    """A whole page as it goes out."""
+
+    plain: bytes
+    compressed: bytes
+
+
 class PageHead:
     """ASGI application that rewrites the answer to `/` and leaves all others alone.
 
+    Gradio's part depends on the address alone by which it is asked for, but takes it a quarter of a second with ten
+    extensions: it is kept, and so is the whole as long as our part stays the same.
     `files` tells what extensions load into the page; None where there are none.
     """
 
@@ -68,12 +101,22 @@ class PageHead:
         names = (path.name for path in folder.glob("*.js") if not path.name.startswith(LATE_SCRIPTS))
         scripts = sorted(name for name in names if name not in ("scheme.js", "main.js"))
         self._preloads = [f"{address}/{name}" for name in scripts]
+        self._frames: dict[Key, _Frame] = {}
+        self._pages: dict[tuple[Key, str], _Page] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a request; `/` is held back until it is complete."""
         if scope["type"] != "http" or scope["path"] != "/":
             await self._app(scope, receive, send)
             return
+        key = _key(scope)
+        if key is not None and key in self._frames:
+            await self._answer(key, self._frames[key], scope)(scope, receive, send)
+            return
+        await self._ask(key, scope, receive, send)
+
+    async def _ask(self, key: Key | None, scope: Scope, receive: Receive, send: Send) -> None:
+        """Have Gradio make its page, and keep it where it would be the same for the next one who asks."""
         start: Message = {}
         body = bytearray()
 
@@ -88,7 +131,10 @@ class PageHead:
             body.extend(message.get("body", b""))
             if message.get("more_body", False):
                 return
-            page = self._rewrite(bytes(body), scope) if body else b""
+            frame = _split(bytes(body))
+            if key is not None and start["status"] == 200 and body:
+                _keep(self._frames, key, frame)
+            page = frame.before + self._head(scope).encode() + frame.after if body else b""
             headers = MutableHeaders(scope=start)
             headers["cache-control"] = "no-store"
             if body:
@@ -98,11 +144,17 @@ class PageHead:
 
         await self._app(scope, receive, send_rewritten)
 
-    def _rewrite(self, page: bytes, scope: Scope) -> bytes:
-        head = self._head(scope).encode()
-        page = SOCIAL_TAGS.sub(b"", page)
-        page, count = PLACE.subn(lambda match: match.group(1) + head, page, count=1)
-        return page if count else page.replace(b"</head>", head + b"</head>", 1)
+    def _answer(self, key: Key, frame: _Frame, scope: Scope) -> Response:
+        head = self._head(scope)
+        page = self._pages.get((key, head))
+        if page is None:
+            plain = frame.before + head.encode() + frame.after
+            page = _Page(plain, gzip.compress(plain, COMPRESSION_LEVEL))
+            _keep(self._pages, (key, head), page)
+        headers = {"cache-control": "no-store", "content-type": "text/html; charset=utf-8", "vary": "Accept-Encoding"}
+        if "gzip" not in Headers(scope=scope).get("accept-encoding", ""):
+            return Response(page.plain, headers=headers)
+        return Response(page.compressed, headers={**headers, "content-encoding": "gzip"})
 
     def _head(self, scope: Scope) -> str:
         # "<" is escaped so that no text among the facts can end the script element.
@@ -138,3 +190,26 @@ class PageHead:
 def _script(address: str) -> str:
     kind = ' type="module"' if address.partition("?")[0].endswith(".mjs") else ""
     return f'<script{kind} src="{html.escape(address)}"></script>'
+
+
+def _key(scope: Scope) -> Key | None:
+    """Return what Gradio's page depends on; None for an unusual request, whose answer is made for it alone."""
+    headers = Headers(scope=scope)
+    usual = scope["method"] == "GET" and not scope.get("query_string")
+    if not usual or any(name in headers for name in PROXY_HEADERS):
+        return None
+    return (scope["scheme"], headers.get("host", ""), scope.get("root_path", ""))
+
+
+def _split(page: bytes) -> _Frame:
+    page = SOCIAL_TAGS.sub(b"", page)
+    found = PLACE.search(page)
+    place = found.end() if found else max(0, page.find(b"</head>"))
+    return _Frame(page[:place], page[place:])
+
+
+def _keep(kept: dict[_Name, _Value], key: _Name, value: _Value) -> None:
+    """Add to what is kept, and let go of the oldest."""
+    kept[key] = value
+    while len(kept) > KEPT_PAGES:
+        del kept[next(iter(kept))]

@@ -36,7 +36,7 @@ from modules.web.batch_routes import make_batch_router
 from modules.web.checkpoints import CheckpointChooser
 from modules.web.download_routes import make_download_router
 from modules.web.extension_routes import make_extension_router
-from modules.web.foreign_files import Places, make_file_router
+from modules.web.foreign_files import ForeignScripts, Places, make_file_router
 from modules.web.forms import PAGE_FIELDS, describe_overrides
 from modules.web.frugal import spare_work
 from modules.web.guard import LARGEST_BODY, LARGEST_PICTURE_BODY, Guard, HostNames
@@ -101,7 +101,8 @@ def create_app(services: WebServices) -> Guard:
     files = panels.files if panels.present else None
     app: ASGIApp = PageHead(make_routes(services, chooser), ASSETS, assets_address(), facts, files)
     app = GZipMiddleware(app, minimum_size=1024, compresslevel=QUICK_COMPRESSION)
-    app = AssetServer(app, {"/assets/": GRADIO_ASSETS, f"{assets_address()}/": ASSETS})
+    scripts = ForeignScripts(_places(services)).find if panels.present else None
+    app = AssetServer(app, {"/assets/": GRADIO_ASSETS, f"{assets_address()}/": ASSETS}, scripts)
     if config.credentials or config.api_credentials:
         credentials = Credentials(dict(config.credentials), dict(config.api_credentials))
         app = AuthGate(app, credentials, Sessions(), AttemptLimiter())
@@ -120,8 +121,7 @@ def make_routes(services: WebServices, chooser: CheckpointChooser) -> FastAPI:
     app.add_exception_handler(RequestValidationError, _answer_malformed)
     app.include_router(make_live_router(services.jobs, services.background.tasks))
     if services.panels.present:
-        cache = Path(os.environ["GRADIO_TEMP_DIR"])
-        app.include_router(make_file_router(Places(services.outputs, cache, REPO_ROOT, services.panels.folders)))
+        app.include_router(make_file_router(_places(services)))
     app.include_router(make_picture_router(services.jobs, services.outputs))
     app.include_router(make_job_router(services, chooser))
     app.include_router(make_batch_router(services, chooser))
@@ -140,6 +140,11 @@ def make_routes(services: WebServices, chooser: CheckpointChooser) -> FastAPI:
     # The gallery then refers to pictures where they are; else Gradio would copy each of them.
     gr.set_static_paths([services.outputs])
     return _mount_page(app, services, chooser)
+
+
+def _places(services: WebServices) -> Places:
+    cache = Path(os.environ["GRADIO_TEMP_DIR"])
+    return Places(services.outputs, cache, REPO_ROOT, services.panels.folders)
 
 
 def assets_address() -> str:

@@ -61,6 +61,28 @@ def test_scripts_find_the_page_that_they_know(easel: Easel) -> None:
     assert found["updates"] > 0
 
 
+def test_a_tab_that_is_opened_before_it_was_made_is_whole(open_page: OpenPage, server: Server) -> None:
+    easel = open_page(server, fresh=True)
+    easel.tab("img2img")
+    expect(easel.page.locator("#img2img_prompt textarea")).to_be_visible()
+    expect(easel.page.locator("#img2img_panels_sample .label-wrap")).to_be_visible()
+    loaded(easel)
+    assert easel.page.evaluate("window.sampleFound.folded") is True
+    folded = easel.page.locator("#img2img_panels_sample #img2img_sample_amount input[type=number]")
+    assert folded.count() == 1
+    expect(easel.page.locator("#img2img_prompt textarea")).to_be_visible()
+
+
+def test_what_is_typed_while_the_other_tabs_are_made_stays(open_page: OpenPage, server: Server) -> None:
+    easel = open_page(server, fresh=True)
+    prompt = easel.page.locator("#txt2img_prompt textarea")
+    prompt.click()
+    prompt.press_sequentially("written early, before all was there")
+    loaded(easel)
+    expect(prompt).to_have_value("written early, before all was there")
+    expect(prompt).to_be_focused()
+
+
 def test_controls_travel_with_generate(untouched: Easel) -> None:
     page = untouched.page
     page.locator("#txt2img_panels_sample .label-wrap").click()

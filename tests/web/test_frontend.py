@@ -72,6 +72,34 @@ def test_what_the_server_is_asked_at_the_beginning_comes_after_what_the_page_doe
     )
 
 
+def test_all_but_the_pages_other_tabs_is_there_at_once_where_extensions_are() -> None:
+    rest = b"return e.type===`accordion`&&e.props.props.open===!1&&(J(e,t)),e"
+    assert changed(b"function N(e,t,n){" + rest + b"}") == (
+        b"function N(e,t,n){if(globalThis.easelMountAll&&"
+        b"(e.type!==`tabs`||e.props.shared_props.elem_id!==`tabs`))return e;" + rest + b"}"
+    )
+
+
+def test_a_tab_that_is_opened_shows_what_is_folded_in_it_where_extensions_are() -> None:
+    begun = b"function K(e,t,n,r=!1){if(t.has(e.id)&&!e.props.shared_props.visible&&(more,n.push(e)),"
+    rest = b"e.type===`tabs`){let r=1}"
+    assert changed(begun + rest) == (
+        begun + b"globalThis.easelMountAll)e.children.forEach(each=>K(each,t,n));else if(" + rest
+    )
+    told = b"await new Promise(e=>requestAnimationFrame(e));"
+    again = b"for(let e of n)this.#p(e)}}"
+    assert changed(told + again) == told + b"if(!globalThis.easelMountAll)" + again
+
+
+def test_the_tree_of_the_page_can_be_asked() -> None:
+    script = b"constructor(e,t,n){this.ready=new Promise(e=>1)}"
+    assert changed(script) == b"constructor(e,t,n){globalThis.easelTree=this;this.ready=new Promise(e=>1)}"
+
+
+def test_the_description_of_the_page_is_kept_as_it_came() -> None:
+    assert changed(b"R(M,S(G).get_url_config(),!0),oe(S(M))") == b"R(M,S(G).get_url_config()),oe(S(M))"
+
+
 def test_other_scripts_stay_as_they_are() -> None:
     script = b"let a=b.reload(c,d),e=f(),g=async get_state(h){return h.status===`pending`}"
     assert changed(script) == script

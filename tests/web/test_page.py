@@ -5,11 +5,14 @@ import re
 from typing import Any
 
 import pytest
+from starlette.datastructures import Headers
+from starlette.responses import HTMLResponse
 from starlette.testclient import TestClient
+from starlette.types import Receive, Scope, Send
 
 from modules.web.asset_server import AssetServer
 from modules.web.forms import PAGE_FIELDS
-from modules.web.page_head import STYLES
+from modules.web.page_head import KEPT_PAGES, STYLES, PageHead
 from modules.web.server import ASSETS, GRADIO_ASSETS, assets_address
 from tests.web.test_forms import A1111_IDS, A1111_IMG2IMG_IDS
 
@@ -142,6 +145,41 @@ def test_an_asset_is_looked_for_in_the_folder_only() -> None:
     assert server._find("/assets/main.js") is not None
     assert server._find("/assets/../server.js") is None
     assert server._find("/other/main.js") is None
+
+
+def test_a_page_that_is_kept_is_the_one_that_gradio_made(client: TestClient) -> None:
+    made = client.get("/", headers={"x-forwarded-proto": "http"}).text
+    first, kept = client.get("/"), client.get("/")
+    assert made == first.text == kept.text
+    assert kept.headers["cache-control"] == "no-store"
+    plain = client.get("/", headers={"accept-encoding": "identity"})
+    assert plain.text == made
+    assert ("content-encoding" in plain.headers, kept.headers["content-encoding"]) == (False, "gzip")
+
+
+def test_gradios_part_is_made_once_for_each_address_and_ours_each_time() -> None:
+    asked: list[str] = []
+    facts = {"number": 0}
+
+    async def gradio(scope: Scope, receive: Receive, send: Send) -> None:
+        asked.append(Headers(scope=scope)["host"])
+        page = '<meta name="viewport" content="x"><body>' + asked[-1]
+        await HTMLResponse(page, 200 if asked[-1] != "broken" else 500)(scope, receive, send)
+
+    opened = TestClient(PageHead(gradio, ASSETS, "/own", lambda scope: facts))
+    for host in ("a", "b", "a", "a", "broken", "broken"):
+        facts["number"] += 1
+        text = opened.get("/", headers={"host": host}).text
+        assert text.endswith(f"<body>{host}")
+        assert f'{{"number": {facts["number"]}}}' in text
+    assert asked == ["a", "b", "broken", "broken"]
+    opened.get("/?__theme=dark", headers={"host": "a"})
+    opened.get("/", headers={"host": "a", "x-forwarded-host": "c"})
+    assert asked[4:] == ["a", "a"]
+    for number in range(KEPT_PAGES):
+        opened.get("/", headers={"host": f"other{number}"})
+    opened.get("/", headers={"host": "a"})
+    assert asked[-1] == "a"
 
 
 def test_every_style_sheet_is_in_the_page(html: str) -> None:

@@ -107,6 +107,23 @@ async function a1111Paint() {
   }
 }
 
+/** Return the numbers of Gradio's for the tabs of the page, in order. @returns {number[]} */
+function a1111TabNumbers() {
+  const { components, layout } = /** @type {any} */ (window).gradio_config ?? { components: [], layout: {} };
+  const tabs = components.find((/** @type {any} */ each) => each.props?.elem_id === "tabs");
+  /** @param {any} node @returns {any} */
+  const find = (node) => node.id === tabs?.id ? node : node.children?.map(find).find(Boolean);
+  return find(layout)?.children.map((/** @type {any} */ child) => child.id) ?? [];
+}
+
+/** Have the tabs that were not opened yet made too, one after another, while the first can already be used. */
+async function a1111MakeTabs() {
+  for (const number of a1111TabNumbers()) {
+    await new Promise((resolve) => requestIdleCallback(resolve, { timeout: a1111QuietMs }));
+    await /** @type {any} */ (globalThis).easelTree?.render_previously_invisible_children(number);
+  }
+}
+
 /** Where these scripts are. */
 var a1111Place = /** @type {HTMLScriptElement} */ (document.currentScript).src;
 
@@ -167,7 +184,8 @@ function a1111Watch() {
     const easel = /** @type {any} */ (window).easel;
     if (!easel) { setTimeout(wait, 50); return; }
     const forms = Object.values(easel.pages).map((/** @type {any} */ page) => page.form.ready);
-    Promise.all([a1111Canvases().catch(console.error), ...forms]).then(() => {
+    const tabs = easel.form.ready.then(a1111MakeTabs).catch(console.error);
+    Promise.all([a1111Canvases().catch(console.error), tabs, ...forms]).then(() => {
       ready = Date.now();
       look([]);
     });
