@@ -23,7 +23,7 @@ from modules.hooks.spec import Enlarge, Enlarging, MaskBlend, Overlay
 from modules.imaging.fitting import CROP_AND_RESIZE, JUST_RESIZE, LATENT_UPSCALE, RESIZE_AND_FILL, fitted, flattened
 from modules.imaging.masks import Box, blurred, doubled, filled, mask_of, region_around, with_aspect
 from modules.imaging.overlays import overlay_of
-from modules.imaging.resize import LARGEST_SCALED, NO_UPSCALER, Resize, plain
+from modules.imaging.resize import NO_UPSCALER, Resize, plain, scale_to
 
 PictureSource = Callable[[str], Image.Image]
 """Returns a stored picture, the right way up, by its content hash. Raises InvalidRequest when there is none."""
@@ -185,9 +185,7 @@ def _depth(
 
 def _resized(upscaler: str, enlarge: Enlarge, picture: Image.Image, width: int, height: int) -> Image.Image:
     """Return the picture in a size; what the upscaler leaves to do, and whatever becomes smaller, Lanczos does."""
-    scale = max(width / picture.width, height / picture.height)
-    fits = picture.width * picture.height * scale * scale <= LARGEST_SCALED
-    if upscaler != NO_UPSCALER and scale > 1 and fits:
+    if upscaler != NO_UPSCALER and scale_to(picture, width, height) > 1:
         picture = enlarge(Enlarging(picture.convert("RGB"), width, height, upscaler)).convert("RGB")
     return plain(picture, width, height)
 

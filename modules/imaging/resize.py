@@ -34,11 +34,16 @@ UPSCALERS = (*LATENT_UPSCALERS, *PIXEL_UPSCALERS)
 
 def upscaled(picture: Image.Image, width: int, height: int, upscaler: str) -> Image.Image:
     """Return `picture` in `width` x `height` pixels; what the upscaler leaves to do, Lanczos does, as in A1111."""
-    scale = max(width / picture.width, height / picture.height)
-    fits = picture.width * picture.height * scale * scale <= LARGEST_SCALED
-    if upscaler != NO_UPSCALER and scale > 1 and fits:
+    scale = scale_to(picture, width, height)
+    if upscaler != NO_UPSCALER and scale > 1:
         picture = _upscale(picture, scale, _resampler(_RESAMPLING[upscaler]))
     return picture if picture.size == (width, height) else picture.resize((width, height), Image.Resampling.LANCZOS)
+
+
+def scale_to(picture: Image.Image, width: int, height: int) -> float:
+    """Return how many times as large an upscaler makes a picture that is to cover a size; 1 where it is left out."""
+    scale = max(width / picture.width, height / picture.height)
+    return scale if scale > 1 and picture.width * picture.height * scale * scale <= LARGEST_SCALED else 1
 
 
 def plain(picture: Image.Image, width: int, height: int) -> Image.Image:

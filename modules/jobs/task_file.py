@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import logging
-import os
-import tempfile
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
+
+from modules.core.files import write_whole
 
 logger = logging.getLogger(__name__)
 
@@ -68,16 +68,7 @@ def read_tasks(path: Path) -> list[Task]:
 def write_tasks(path: Path, tasks: Iterable[Task]) -> None:
     """Write the tasks beside the file's place, readable by nobody else, and rename it. Raises OSError."""
     content = json.dumps({"tasks": [asdict(task) for task in tasks]}, indent=1)
-    handle, part = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(part, path)
-    except OSError:
-        Path(part).unlink(missing_ok=True)
-        raise
+    write_whole(path, content, private=True)
 
 
 def _task(entry: Any) -> Task | None:

@@ -15,6 +15,8 @@ from collections.abc import Iterator, Mapping
 from importlib.machinery import PathFinder
 from pathlib import Path, PurePosixPath
 
+from modules.core.files import write_whole
+
 logger = logging.getLogger(__name__)
 
 EXPECTED: Mapping[str, str] = {
@@ -74,10 +76,8 @@ class ImportMemory:
         return content if isinstance(content, dict) else {}
 
     def _write(self, content: Mapping[str, object]) -> None:
-        part = self._file.with_name(f".{self._file.name}.part")
         try:
-            part.write_text(json.dumps(content, indent=1), encoding="utf-8")
-            os.replace(part, self._file)
+            write_whole(self._file, json.dumps(content, indent=1), lasting=False)
         except OSError as error:
             logger.warning("What extensions import cannot be remembered (%s).", error)
 

@@ -5,14 +5,15 @@ Many extensions ask for an older version of a core package than they would do wi
 
 from __future__ import annotations
 
-import importlib.metadata
 import re
 import tomllib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from packaging.requirements import InvalidRequirement, Requirement
+from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+
+from modules.plugins.requirements import applies, installed_version, needs_of, parsed
 
 RunPip = Callable[[Sequence[str]], bool]
 """Runs pip with such arguments; says whether all went well."""
@@ -48,10 +49,10 @@ class LenientInstall:
         if text in self._tried or depth > _DEEPEST:
             return
         self._tried.add(text)
-        requirement = _parsed(text)
+        requirement = parsed(text)
         if requirement is None:
             self._fetch(text)
-        elif _applies(requirement, extras) and not self._is_core(requirement) and not _is_there(requirement):
+        elif applies(requirement, extras) and not self._is_core(requirement) and not _is_there(requirement):
             self._install_with_needs(requirement, depth)
 
     def _is_core(self, requirement: Requirement) -> bool:
@@ -67,7 +68,7 @@ class LenientInstall:
             return
         self._say(f"{plain} cannot be had with all that it needs; installing it alone.")
         if self._fetch("--no-deps", plain):
-            for needed in _needs(requirement.name):
+            for needed in needs_of(requirement.name):
                 self._install(needed, frozenset(requirement.extras), depth + 1)
 
     def _fetch(self, *what: str) -> bool:
@@ -98,26 +99,19 @@ def asked_of_pip(said: Iterable[str]) -> list[str]:
             found.append(collected["asked"])
         if refused is not None:
             found += [each for part in refused["asked"].split(" and ") for each in part.split(", ")]
-    return [text for text in dict.fromkeys(found) if _parsed(text) is not None]
+    return [text for text in dict.fromkeys(found) if parsed(text) is not None]
 
 
 def conflicts_of(said: Iterable[str], core: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     """Yield each requirement that pip found nothing for only because of the version of a core package, and that."""
     for line in said:
         _, _, text = line.partition("No matching distribution found for ")
-        requirement = _parsed(text)
+        requirement = parsed(text)
         if requirement is None:
             continue
         name = canonicalize_name(requirement.name)
         if name in core and not requirement.specifier.contains(core[name], prereleases=True):
             yield _told(requirement), f"{name}=={core[name]}"
-
-
-def _parsed(text: str) -> Requirement | None:
-    try:
-        return Requirement(text)
-    except InvalidRequirement:
-        return None
 
 
 def _told(requirement: Requirement) -> str:
@@ -128,27 +122,10 @@ def _told(requirement: Requirement) -> str:
     )  # fmt: skip
 
 
-def _applies(requirement: Requirement, extras: frozenset[str]) -> bool:
-    marker = requirement.marker
-    return marker is None or any(marker.evaluate({"extra": extra}) for extra in (*extras, ""))
-
-
 def _is_there(requirement: Requirement) -> bool:
     """Say whether nothing is to be done for a requirement; what its extras need is not known."""
-    if requirement.extras:
-        return False
-    try:
-        version = importlib.metadata.version(requirement.name)
-    except importlib.metadata.PackageNotFoundError:
-        return False
-    return requirement.specifier.contains(version, prereleases=True)
-
-
-def _needs(name: str) -> list[str]:
-    try:
-        return list(importlib.metadata.requires(name) or ())
-    except importlib.metadata.PackageNotFoundError:
-        return []
+    version = "" if requirement.extras else installed_version(requirement.name)
+    return bool(version) and requirement.specifier.contains(version, prereleases=True)
 
 
 def _lines(file: Path) -> list[str]:

@@ -19,13 +19,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
 from modules.core.errors import ExtensionFailed
+from modules.core.files import write_whole
 from modules.plugins.expected import ImportMemory, missing_packages
 from modules.plugins.lenient import REQUIREMENTS_FILE, LenientInstall, asked_by, asked_of_pip, conflicts_of
 from modules.plugins.programs import Watch, quiet_environment, run_program
+from modules.plugins.requirements import applies, installed_version, parsed
 from modules.plugins.sources import PROTOCOLS
 
 logger = logging.getLogger(__name__)
@@ -242,14 +243,6 @@ def core_versions(requirements: Path) -> dict[str, str]:
     return found
 
 
-def installed_version(name: str) -> str:
-    """Return a package's version as it lies on disk now, "" when it is not there."""
-    try:
-        return importlib.metadata.version(name)
-    except importlib.metadata.PackageNotFoundError:
-        return ""
-
-
 def installed_names() -> frozenset[str]:
     """Return the names of all packages that lie on disk now."""
     found = (distribution.metadata["Name"] for distribution in importlib.metadata.distributions())
@@ -279,12 +272,8 @@ def _raise_refusal(said: Sequence[str], what: str, core: Mapping[str, str]) -> N
 
 def _names(requirements: Sequence[str]) -> Iterator[str]:
     """Yield the packages that requirements name, those for other systems and for extras left out."""
-    for text in requirements:
-        try:
-            requirement = Requirement(text)
-        except InvalidRequirement:
-            continue
-        if requirement.marker is None or requirement.marker.evaluate({"extra": ""}):
+    for requirement in filter(None, map(parsed, requirements)):
+        if applies(requirement):
             yield canonicalize_name(requirement.name)
 
 
@@ -317,6 +306,5 @@ def _read_done(state: Path) -> dict[str, str]:
 
 def _note_done(state: Path, name: str, digest: str) -> None:
     done = {**_read_done(state), name: digest}
-    part = state / f".{DONE_FILE}.part"
-    part.write_text(json.dumps({name: digest for name, digest in done.items() if digest}, indent=1), encoding="utf-8")
-    os.replace(part, state / DONE_FILE)
+    content = json.dumps({name: digest for name, digest in done.items() if digest}, indent=1)
+    write_whole(state / DONE_FILE, content)

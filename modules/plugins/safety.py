@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
-import os
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -17,6 +16,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from modules.core.files import write_whole
 from modules.plugins.reports import PARTS, Part
 
 logger = logging.getLogger(__name__)
@@ -143,10 +143,8 @@ class Safety:
             "running": [asdict(mark) for mark in running],
             "off": {name: asdict(verdict) for name, verdict in self._verdicts.items()},
         }
-        part = self._path.with_name(f".{self._path.name}.part")
         try:
-            part.write_text(json.dumps(content, indent=1), encoding="utf-8")
-            os.replace(part, self._path)
+            write_whole(self._path, json.dumps(content, indent=1), lasting=False)
         except OSError as error:
             logger.warning("Safe mode cannot take notes in %s: %s.", self._path, error.strerror or error)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 
 from modules.cli import REPO_ROOT, AppConfig
 from modules.core.errors import ExtensionFailed
+from modules.core.files import write_whole
 from modules.hooks.registry import HookRegistry
 from modules.library.downloads.web_client import WebClient
 from modules.plugins.discovery import EXTENSIONS_FOLDER, Extension, Extensions, Switches
@@ -96,10 +96,8 @@ class ExtensionServices:
     def write_report(self, state: Path) -> None:
         """Write down how all extensions stand, for the doctor who comes while this server runs."""
         content = [self.describe(each) for each in self.installed.all()]
-        part = state / f".{REPORT_FILE}.part"
         try:
-            part.write_text(json.dumps(content), encoding="utf-8")
-            os.replace(part, state / REPORT_FILE)
+            write_whole(state / REPORT_FILE, json.dumps(content), lasting=False)
         except OSError as error:
             logger.warning("The report on extensions cannot be written: %s.", error.strerror or error)
 

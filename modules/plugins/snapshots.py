@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import re
 import time
 from collections.abc import Callable, Iterable
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from modules.core.errors import ExtensionFailed, InvalidRequest, StorageFailed
+from modules.core.files import write_whole
 from modules.plugins.discovery import Extension
 from modules.plugins.git_facts import without_password
 from modules.plugins.sources import checked_name
@@ -77,11 +77,8 @@ class SnapshotStore:
             "webui": {},
             "extensions": {each.name: _saved(each) for each in extensions},
         }
-        part = path.with_name(f".{path.name}.part")
         try:
-            self._folder.mkdir(parents=True, exist_ok=True)
-            part.write_text(json.dumps(content, indent=4), encoding="utf-8")
-            os.replace(part, path)
+            write_whole(path, json.dumps(content, indent=4))
         except OSError as error:
             raise StorageFailed(f"The backup {path} cannot be written: {error.strerror or error}.") from error
         return self.get(path.name)

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import csv
 import io
-import os
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from modules.core.errors import StorageFailed
+from modules.core.files import write_whole
 
 HEADER = ("name", "prompt", "negative_prompt")
 OLD_PROMPT = "text"
@@ -94,26 +93,10 @@ def write_table(path: Path, table: StyleTable) -> None:
     for row in (table.header, *table.rows):
         # A reader drops the spaces at the start of a cell that is not quoted.
         (quoting if any(cell.startswith(" ") for cell in row) else plain).writerow(row)
-    temporary = None
-    path = path.resolve()  # A link stays a link.
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-        with os.fdopen(handle, "wb") as file:
-            file.write(out.getvalue().encode("utf-8-sig"))
-            file.flush()
-            os.fsync(file.fileno())
-        _keep_mode(path, temporary)
-        os.replace(temporary, path)
+        write_whole(path, out.getvalue().encode("utf-8-sig"))
     except OSError as error:
-        if temporary is not None:
-            Path(temporary).unlink(missing_ok=True)
         raise StorageFailed(f"The styles cannot be written to {path}: {error.strerror or error}") from error
-
-
-def _keep_mode(path: Path, temporary: str) -> None:
-    """Give the new file the old one's permissions; a temporary file is otherwise its owner's alone."""
-    Path(temporary).chmod(path.stat().st_mode & 0o777 if path.exists() else 0o644)
 
 
 def _cell(row: list[str], column: int) -> str:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from modules.core.errors import FieldProblem, InvalidRequest, StorageFailed
+from modules.core.files import write_whole
 from modules.settings.schema import OPTIONS, Option, OptionError, OptionValue
 
 logger = logging.getLogger(__name__)
@@ -186,16 +187,7 @@ def _move_aside(path: Path, reason: str) -> dict[str, object]:
 
 
 def _write(path: Path, contents: Mapping[str, object]) -> None:
-    part = path.with_name(f".{path.name}.part")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with part.open("w", encoding="utf-8") as file:
-            json.dump(contents, file, indent=4, ensure_ascii=False)
-            file.write("\n")
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(part, path)
+        write_whole(path, json.dumps(contents, indent=4, ensure_ascii=False) + "\n")
     except OSError as error:
-        with contextlib.suppress(OSError):
-            part.unlink(missing_ok=True)
         raise StorageFailed(f"The settings {path} cannot be written: {error.strerror or error}.") from error

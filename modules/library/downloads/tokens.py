@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import logging
-import os
 import re
-import tempfile
 import threading
 from collections.abc import Mapping
 from pathlib import Path
 
 from modules.core.errors import FieldProblem, InvalidRequest, StorageFailed
+from modules.core.files import write_whole
 
 HUGGING_FACE, CIVITAI = "huggingface", "civitai"
 HUB_LABELS: Mapping[str, str] = {HUGGING_FACE: "Hugging Face", CIVITAI: "Civitai"}
@@ -63,16 +61,7 @@ class HubTokens:
         return {str(hub): str(token) for hub, token in content.items()} if isinstance(content, dict) else {}
 
     def _write(self, tokens: Mapping[str, str]) -> None:
-        part = None
         try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            # mkstemp's files are readable by their owner alone.
-            handle, part = tempfile.mkstemp(prefix=f".{self._path.name}.", suffix=".tmp", dir=self._path.parent)
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                json.dump(dict(tokens), file)
-            os.replace(part, self._path)
+            write_whole(self._path, json.dumps(dict(tokens)), private=True)
         except OSError as error:
-            if part is not None:
-                with contextlib.suppress(OSError):
-                    Path(part).unlink(missing_ok=True)
             raise StorageFailed(f"The tokens could not be kept: {error.strerror or error}.") from error
