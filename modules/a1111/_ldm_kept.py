@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import weakref
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from functools import partial
+from types import MethodType
 from typing import Any
 
 from torch import nn
@@ -27,6 +30,29 @@ def is_foreign(value: Any) -> bool:
     return str(name).partition(".")[0] not in _OURS
 
 
+@dataclass(frozen=True, slots=True)
+class Remnant:
+    """A function that an extension had in a module when a run ended. It is known only as long as somebody keeps it."""
+
+    module: Callable[[], nn.Module | None]
+    name: str
+    function: Callable[[], Any]
+
+    def put_back(self) -> None:
+        """Put it in its place again, unless nobody has kept it."""
+        module, function = self.module(), self.function()
+        if module is not None and function is not None:
+            vars(module)[self.name] = function
+
+
+def _remnant(module: nn.Module, name: str, function: Any) -> Remnant | None:
+    try:
+        known = weakref.WeakMethod(function) if isinstance(function, MethodType) else weakref.ref(function)
+    except TypeError:
+        return None
+    return Remnant(weakref.ref(module), name, known)
+
+
 class KeptModules:
     """What some modules are: `own` ones belong to nobody but extensions, `shared` ones to the engine too.
 
@@ -38,6 +64,17 @@ class KeptModules:
         """Take the modules as they are now."""
         self._own = [(module, dict(vars(module)), _inner(module)) for module in own]
         self._shared = [(module, _attributes(module)) for module in shared]
+
+    def remnants(self) -> list[Remnant]:
+        """Return which functions extensions have put into them."""
+        modules = [*((module, before) for module, before, _ in self._own), *self._shared]
+        found = (
+            _remnant(module, name, value)
+            for module, before in modules
+            for name, value in vars(module).items()
+            if value is not before.get(name) and is_foreign(value)
+        )
+        return [each for each in found if each is not None]
 
     def restore(self) -> None:
         """Make them what they were."""

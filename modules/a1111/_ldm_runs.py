@@ -2,11 +2,13 @@
 
 A view of a model is made when somebody first asks for its inside, and is the same object from then on. While a run
 goes on, the engine's calls of a model that has a view go through it. What was changed since the outermost run began is
-undone at its end; what is changed outside of runs stays, as in A1111.
+undone at its end; what is changed outside of runs stays, as in A1111. There what is changed in a run stays too, and an
+extension may count on it: a function that it has kept is in its place again while the next run goes on.
 """
 
 from __future__ import annotations
 
+import gc
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,7 +20,7 @@ from torch import Tensor, nn
 
 from modules.a1111 import _ldm_attention, _ldm_layers, _ldm_text, _ldm_unet, _ldm_vae, sd_hijack_unet
 from modules.a1111._host import HOST
-from modules.a1111._ldm_kept import KeptAttributes, KeptModules
+from modules.a1111._ldm_kept import KeptAttributes, KeptModules, Remnant
 from modules.a1111._ldm_model import DiffusionEngine, DiffusionWrapper, GeneralConditioner, LatentDiffusion
 from modules.a1111._ldm_present import present, present_model
 from modules.a1111._patching import Patches
@@ -57,6 +59,7 @@ class Inside:
     facade: Any = None
     views: WeakSet[LatentDiffusion] = field(default_factory=WeakSet)
     kept: dict[int, KeptModules] = field(default_factory=dict)
+    remnants: list[Remnant] = field(default_factory=list)
     attached: dict[int, Attachment] = field(default_factory=dict)
 
 
@@ -76,8 +79,11 @@ def undoing(facade: Any) -> Iterator[None]:
     state.facade = facade
     before = KeptAttributes((*_CLASSES, *_LAYERS, sd_hijack_unet.th, facade))
     state.kept = {id(view): _kept(view) for view in state.views}
+    _put_back(state)
     try:
         yield
+        parts = [*state.kept.values(), *(attachment.kept[0] for attachment in state.attached.values())]
+        state.remnants = [each for kept in parts for each in kept.remnants()]
     finally:
         for attachment in reversed(state.attached.values()):
             attachment.patches.undo()
@@ -90,6 +96,16 @@ def undoing(facade: Any) -> Iterator[None]:
         before.restore()
         state.attached, state.kept = {}, {}
         HOST.own_state.pop("present models", None)
+
+
+def _put_back(state: Inside) -> None:
+    """Put back what extensions have kept of what they had in the models when the last run ended."""
+    remnants, state.remnants = state.remnants, []
+    if any(each.function() is not None for each in remnants):
+        # What is only kept by a circle of its own is nobody's.
+        gc.collect()
+        for each in remnants:
+            each.put_back()
 
 
 def comes_to_work(loaded: LoadedModel) -> None:
@@ -126,7 +142,7 @@ def view_of(loaded: LoadedModel) -> LatentDiffusion:
         kind = DiffusionEngine if loaded.bundle.family.size_numbers else LatentDiffusion
         view = kind(loaded, model_hijack, _rules)
         vars(unet)[VIEW] = view
-        state.views.add(view)
+    state.views.add(view)
     if HOST.runs.current() is not None and id(view) not in state.attached:
         _attach(state, view)
     return view

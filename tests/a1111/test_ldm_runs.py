@@ -260,6 +260,66 @@ def test_a_change_in_a_failing_run_is_undone_too(runs: Runs) -> None:
     assert (runs() == plain).all()
 
 
+class KeptLayer:
+    """As networks of extensions are: an object that stands in for a layer's forward, and that the extension keeps."""
+
+    def __init__(self, layer: Any) -> None:
+        self.layer = layer
+        self.original = layer.forward
+        layer.forward = self.forward
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.original(x) * 2
+
+    def restore(self) -> None:
+        self.layer.forward = self.original
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_what_an_extension_has_kept_acts_in_its_next_runs_until_it_takes_it_back(family: str, runs: Runs) -> None:
+    kept: list[KeptLayer] = []
+
+    def layers(p: Any) -> list[Any]:
+        text = next(name for name in p.sd_model.network_layer_mapping if name.endswith(("mlp_fc1", "mlp_c_fc")))
+        return [unet_of(p).input_blocks[0][0], attentions(p, "attn1")[0].to_q, p.sd_model.network_layer_mapping[text]]
+
+    plain = runs(family=family)
+    changed = runs(lambda p: kept.extend(KeptLayer(layer) for layer in layers(p)), family=family)
+    assert not (changed == plain).all()
+    for _ in range(2):
+        assert (runs(family=family) == changed).all()
+    unet = runs.easel.services.jobs.engine().shelf.loaded(family).bundle.unet
+    replaced = [vars(module)["forward"] for module in unet.modules() if "forward" in vars(module)]
+    assert not [each for each in replaced if isinstance(getattr(each, "__self__", None), KeptLayer)]
+    assert (runs(lambda p: [each.restore() for each in kept], family=family) == plain).all()
+    assert (runs(family=family) == plain).all()
+
+
+def test_what_nobody_keeps_is_gone_though_it_keeps_itself(runs: Runs) -> None:
+    plain = runs()
+
+    def change(p: Any) -> None:
+        layer = KeptLayer(unet_of(p).input_blocks[0][0])
+        layer.itself = layer  # type: ignore[attr-defined]
+
+    assert not (runs(change) == plain).all()
+    assert (runs() == plain).all()
+
+
+def test_what_an_extension_has_kept_is_left_out_after_a_run_that_failed(runs: Runs) -> None:
+    plain = runs()
+    kept: list[KeptLayer] = []
+
+    def fail(p: Any) -> None:
+        kept.append(KeptLayer(unet_of(p).input_blocks[0][0]))
+        kept[0].original = lambda x: 1 / 0
+
+    runs.module.ACTION[:] = [fail]
+    assert runs.easel.run(checkpoint="sd1").state is JobState.FAILED
+    runs.module.ACTION.clear()
+    assert (runs() == plain).all()
+
+
 @pytest.mark.parametrize("family", TINY)
 def test_replaced_reading_of_prompts_acts(family: str, runs: Runs) -> None:
     plain = runs(family=family)

@@ -103,16 +103,18 @@ def renew(page: Watched) -> None:
 
 
 def acts(act: Callable[[Watched], object], prompt: str = "a red apple", **numbers: object) -> Scenario:
-    """Make a scenario: what `act` sets makes another picture of the same seed, and without it the first comes back."""
+    """Make a scenario: what `act` sets makes another picture, the same twice, and without it the first comes back."""
 
     def scenario(page: Watched, _: Site) -> str | None:
         plain = picture_of(page, prompt, **numbers)
         act(page)
-        changed = picture_of(page, prompt, **numbers)
+        changed, repeated = picture_of(page, prompt, **numbers), picture_of(page, prompt, **numbers)
         renew(page)
         again = picture_of(page, prompt, **numbers)
         if changed == plain:
             return "switched on, the picture is the same"
+        if repeated != changed:
+            return "a second run with it makes another picture"
         return None if again == plain else "switched off again, the picture is another one"
 
     return scenario
