@@ -30,8 +30,6 @@ CUDA_WHEELS = "https://download.pytorch.org/whl/cu130"
 VENV_PACKAGE = f"sudo apt install python3.{sys.version_info[1]}-venv"
 QUOTED_LINES = 8
 DOWNLOAD_SECONDS = 600
-MOST_TEST_WORKERS = 4
-"""Processes; each may have a browser and a model in memory."""
 ASK_PLAYWRIGHT = (
     "from playwright.sync_api import sync_playwright\n"
     "with sync_playwright() as driver: print(driver.chromium.executable_path)"
@@ -373,10 +371,11 @@ def run_tests(python: Path, arguments: Sequence[str]) -> int:
 def workers(arguments: Sequence[str]) -> list[str]:
     """Return what makes pytest share the tests among a few processes, unless the arguments say how themselves.
 
-    A file's tests stay together, since they share what is dear to make.
+    A file's tests stay together, since they share what is dear to make. tests/sharing.py says how many processes there
+    are and which files are first.
     """
     told = any(argument.startswith(("-n", "--numprocesses", "--pdb", "-s")) for argument in arguments)
-    return [] if told else ["-n", str(min(os.cpu_count() or 1, MOST_TEST_WORKERS)), "--dist", "loadfile"]
+    return [] if told else ["-n", "auto", "--dist", "loadfile", "--no-loadscope-reorder"]
 
 
 def find_chromium(python: Path, environment: Mapping[str, str]) -> str | None:

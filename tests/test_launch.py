@@ -318,8 +318,8 @@ def test_test_passes_the_browser_and_the_arguments_on_to_pytest(
     monkeypatch.setattr(launch, "hand_over", lambda command: handed.append(list(command)) or 4)
     assert launch.main(["test", "--skip-install", "-k", "cli"]) == 4
     assert prepared == [True]
-    processes = str(min(os.cpu_count() or 1, launch.MOST_TEST_WORKERS))
-    assert handed == [["/venv/python", "-m", "pytest", "-n", processes, "--dist", "loadfile", "-k", "cli"]]
+    sharing = ["-n", "auto", "--dist", "loadfile", "--no-loadscope-reorder"]
+    assert handed == [["/venv/python", "-m", "pytest", *sharing, "-k", "cli"]]
     assert os.environ["EASEL_CHROMIUM"] == "/a/chromium"
 
 

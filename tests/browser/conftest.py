@@ -236,14 +236,23 @@ def blank_page(kept_page: KeptPage, new_context: NewContext, watch: Watch) -> It
 
 
 @pytest.fixture
-def new_page(blank_page: BlankPage, server: Server) -> Iterator[NewPage]:
-    """A function that opens the page in a browser of its own; at the end every job is let go."""
+def settled(server: Server) -> Iterator[None]:
+    """Lets every job go at the end."""
+    yield
+    server.settle()
+
+
+@pytest.fixture
+def new_page(settled: None, blank_page: BlankPage, server: Server) -> NewPage:
+    """A function that opens the page in a browser of its own.
+
+    Jobs are let go when no page is there any more that may still want their pictures.
+    """
 
     def make(url: str = server.url, **wishes: object) -> Easel:
         return Easel(blank_page(**wishes), url).open()
 
-    yield make
-    server.settle()
+    return make
 
 
 @pytest.fixture(scope="module")

@@ -7,19 +7,18 @@ import contextlib
 import os
 import select
 import shutil
-import signal
 import socket
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
 import httpx
 from playwright.sync_api import Page, expect
 
+from tests.browser import forked
 from tests.fakes import FileGate, wait_until
 
 SERVE = Path(__file__).parent / "serve.py"
@@ -57,7 +56,7 @@ class Server:
     folder: Path
     credentials: str = ""
     port: int = field(default_factory=free_port)
-    process: subprocess.Popen[bytes] | None = None
+    process: BaseProcess | None = None
     serve: Path = SERVE
 
     @property
@@ -69,12 +68,12 @@ class Server:
         return FileGate(self.folder / "gate")
 
     def start(self) -> None:
-        command = [sys.executable, str(self.serve), str(self.folder), str(self.port)]
-        self.process = subprocess.Popen([*command, self.credentials] if self.credentials else command)
+        arguments = [str(self.folder), str(self.port)]
+        process = forked.start(self.serve, [*arguments, self.credentials] if self.credentials else arguments)
+        self.process = process
 
         def answers() -> bool:
-            assert self.process is not None
-            assert self.process.poll() is None, "the server ended at once"
+            assert process.is_alive(), "the server ended at once"
             with contextlib.suppress(httpx.TransportError):
                 httpx.get(f"{self.url}/gradio_api/app_id", timeout=5)
                 return True
@@ -84,11 +83,7 @@ class Server:
 
     def stop(self) -> None:
         assert self.process is not None
-        self.process.send_signal(signal.SIGINT)
-        try:
-            self.process.wait(10)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
+        forked.stop(self.process)
 
     def let_pass(self, steps: range, image: int = 0) -> None:
         """Let the engine go through some steps of a picture."""
@@ -122,6 +117,7 @@ class Easel:
         self.page = page
         self.url = url
         self.place = "txt2img"
+        self._job_before = ""
 
     def open(self) -> Easel:
         self.page.goto(self.url)
@@ -144,6 +140,7 @@ class Easel:
             self.number(name, value)
 
     def generate(self) -> None:
+        self._job_before = self.page.evaluate("window.easel.live.job?.id ?? ''")
         self.page.locator(f"#{self.place}_generate").click()
 
     def wait_running(self) -> None:
@@ -182,7 +179,9 @@ class Easel:
         self.page.wait_for_function(script, arg=[self.place, values], timeout=PATIENCE_MS)
 
     def last_request(self) -> dict[str, Any]:
-        """The request of the job that the page follows."""
+        """The request of the job that the page follows, which is not the one before `generate`."""
+        followed = "before => window.easel.live.job && window.easel.live.job.id !== before"
+        self.page.wait_for_function(followed, arg=self._job_before, timeout=PATIENCE_MS)
         request: dict[str, Any] = self.page.evaluate("window.easel.live.job.request")
         return request
 

@@ -1,6 +1,7 @@
 """The real engine and the starter model, from the prompt on the page to the picture in the gallery."""
 
 import io
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -32,17 +33,24 @@ class RealServer(Server):
     def start(self) -> None:
         root = Path(__file__).resolve().parents[2]
         arguments = ["--data-dir", str(self.folder), "--port", str(self.port), "--use-cpu"]
-        self.process = subprocess.Popen([sys.executable, "-c", REAL_SERVER, *arguments], cwd=root)
+        program = subprocess.Popen([sys.executable, "-c", REAL_SERVER, *arguments], cwd=root)
+        self.program = program
 
         def answers() -> bool:
-            assert self.process is not None
-            assert self.process.poll() is None, "the server ended at once"
+            assert program.poll() is None, "the server ended at once"
             try:
                 return httpx.get(f"{self.url}/gradio_api/app_id", timeout=5).is_success
             except httpx.TransportError:
                 return False
 
         wait_until(answers, 60)
+
+    def stop(self) -> None:
+        self.program.send_signal(signal.SIGINT)
+        try:
+            self.program.wait(10)
+        except subprocess.TimeoutExpired:
+            self.program.kill()
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,7 @@
 """A prompt in the browser becomes a picture, and the job is the server's."""
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Route, expect
 
 from tests.browser.conftest import NewPage
 from tests.browser.driver import STEPS, Server
@@ -22,7 +22,7 @@ def test_a_prompt_becomes_a_picture_with_preview_and_infotext(new_page: NewPage,
     easel.wait_progress(f"Step 3/{STEPS}")
     preview = page.locator("#txt2img_live_preview img")
     expect(preview).to_be_visible()
-    assert preview.evaluate("image => image.naturalWidth") > 0
+    page.wait_for_function("document.querySelector('#txt2img_live_preview img')?.naturalWidth > 0")
     expect(page).to_have_title("[50%] Easel")
     server.open_gate()
     easel.wait_pictures(1)
@@ -155,3 +155,41 @@ def test_finished_pictures_stay_selected_while_more_arrive(new_page: NewPage, se
     server.open_gate()
     easel.wait_pictures(3)
     assert easel.page.evaluate("window.easel.gallery.selected()") == 1
+
+
+def test_what_is_chosen_while_an_answer_is_on_its_way_stays_chosen(new_page: NewPage, server: Server) -> None:
+    easel = new_page()
+    page = easel.page
+    held: list[Route] = []
+    may_pass = False
+
+    def hold(route: Route) -> None:
+        if may_pass:
+            route.continue_()
+        else:
+            held.append(route)
+
+    chosen = page.locator("#txt2img_gallery .thumbnails .thumbnail-small").nth(1)
+    easel.prepare("hurry", batch_count=3)
+    page.locator("#txt2img_seed input").fill("500")
+    easel.generate()
+    for image in (0, 1):
+        server.let_pass(range(1, STEPS + 1), image)
+    easel.wait_pictures(2)
+    followed = page.evaluate("window.easel.live.job.id")
+    page.route(lambda url: "/gradio_api/run/" in url, hold)
+    with page.expect_request(lambda request: followed in (request.post_data or "")):
+        server.open_gate()
+    chosen.click()
+    easel.wait_infotext("Seed: 501")
+    may_pass = True
+    for route in held:
+        route.continue_()
+    easel.wait_pictures(3)
+    easel.wait_infotext("Seed: 501")
+    expect(chosen).to_contain_class("selected")
+    easel.wait_idle()
+    page.locator("#txt2img_seed input").fill("700")
+    easel.generate()
+    easel.wait_infotext("Seed: 700")
+    expect(chosen).not_to_contain_class("selected")

@@ -29,6 +29,9 @@ def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> House:
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path / "wheels"))
     monkeypatch.setenv("PIP_TARGET", str(tmp_path / "target"))
+    # After each success pip reads what all packages of this Python need. The names deny: 0 is "do not".
+    monkeypatch.setenv("PIP_NO_WARN_CONFLICTS", "0")
+    monkeypatch.setenv("PIP_NO_COMPILE", "0")
     return open_house(tmp_path, root)
 
 

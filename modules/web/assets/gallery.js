@@ -3,6 +3,8 @@ import { copyText, h, press, whenPresent } from "./dom.js";
 
 const CHECK_MS = 1500;
 const MOST_CHECKS = 5;
+/** What a class of the gallery begins with that says which job its pictures are of; see show_pictures() in generation.py. */
+const OF_JOB = "easel-of-job-";
 
 export class Gallery extends EventTarget {
   /**
@@ -18,6 +20,11 @@ export class Gallery extends EventTarget {
     this.ready = ready;
     /** @type {import("./live.js").Job | null} the job whose pictures are shown */
     this.job = null;
+    /** @type {import("./live.js").Job | null} the job whose pictures are asked for, or are shown already */
+    this.coming = null;
+    /** the job, by its id, whose pictures came last, and whether the first of them is still to be selected */
+    this.arrived = "";
+    this.begins = false;
     this.text = h("div", { class: "easel-infotext-text" });
     const copy = h("button", { type: "button", class: "easel-quiet", onclick: () => this.copy() }, "Copy infotext");
     this.info = h("div", { class: "easel-infotext-box", hidden: true }, this.text, copy);
@@ -27,46 +34,64 @@ export class Gallery extends EventTarget {
     this.live.on("change", () => this.#follow());
     whenPresent(`#html_info_${this.page}`, (root) => root.replaceChildren(this.info));
     whenPresent(this.place, (root) => {
-      new MutationObserver(() => {
+      const look = () => {
         keepFocus(root);
+        this.#takeArrived(root);
         this.#showInfo();
-      }).observe(root, {
+      };
+      new MutationObserver(look).observe(root, {
         subtree: true, childList: true, attributes: true, attributeFilter: ["class"],
       });
-      if (this.job) this.#refresh();
+      look();
+      if (this.coming) this.#refresh();
     });
   }
 
-  /** Called by Gradio: whose pictures the gallery is to show, and which of them selected. */
+  /** Called by Gradio: the job whose pictures the gallery is to show. */
   wanted() {
-    return JSON.stringify({ job: this.job?.id ?? "", selected: this.pendingSelection });
+    return this.coming?.id ?? "";
   }
 
   /** Show the pictures of a job. @param {import("./live.js").Job} job */
   show(job) {
-    const same = this.job?.id === job.id;
-    if (same && this.job?.images.length === job.images.length && this.job.images[0]?.url === job.images[0]?.url) {
-      this.job = job;
-      return;
-    }
-    this.pendingSelection = same ? this.selected() : 0;
-    this.job = job;
+    const before = this.coming;
+    this.coming = job;
+    if (this.job?.id === job.id) this.job = job;
+    const [old, now] = [before?.images, job.images];
+    if (before?.id === job.id && old?.length === now.length && old[0]?.url === now[0]?.url) return;
     this.#refresh();
     this.#showInfo();
+  }
+
+  /**
+   * Begin with the first picture when those of another job have come. Gradio keeps the selection otherwise: an answer
+   * that told it what to select would take back what the user has chosen while it was on its way.
+   * @param {HTMLElement} root
+   */
+  #takeArrived(root) {
+    const name = [...root.classList].find((each) => each.startsWith(OF_JOB));
+    const id = name?.slice(OF_JOB.length) ?? "";
+    if (id !== this.arrived) {
+      this.arrived = id;
+      this.begins = true;
+      this.job = id === this.coming?.id ? this.coming : null;
+    }
+    const first = this.begins && root.querySelector(".grid-wrap .thumbnail-item");
+    if (!(first instanceof HTMLElement)) return;
+    this.begins = false;
+    if (!first.classList.contains("selected")) first.click();
   }
 
   /** Have Gradio fetch the pictures, and again should they not have come. @param {number} [checks] */
   async #refresh(checks = MOST_CHECKS) {
     await this.ready;
     press(`${this.page}_gallery_refresh`);
-    const job = this.job;
+    const job = this.coming;
     setTimeout(() => {
       const shown = document.querySelectorAll(`${this.place} .grid-wrap .thumbnail-item`).length;
-      if (checks > 0 && job === this.job && shown !== job?.images.length) this.#refresh(checks - 1);
+      if (checks > 0 && job === this.coming && shown !== job?.images.length) this.#refresh(checks - 1);
     }, CHECK_MS);
   }
-
-  pendingSelection = 0;
 
   /** @returns {number} the place of the selected picture, from 0 */
   selected() {
@@ -98,7 +123,7 @@ export class Gallery extends EventTarget {
 
   #follow() {
     const job = this.live.shown[this.page];
-    if (job && (job.images.length || (job.id === this.job?.id))) this.show(job);
+    if (job && (job.images.length || job.id === this.coming?.id)) this.show(job);
   }
 
   #showInfo() {

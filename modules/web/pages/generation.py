@@ -25,6 +25,7 @@ from modules.web.tab_forms import TabForm
 
 LISTED = ("hr_checkpoint", "refiner_checkpoint")
 """Fields whose choices change while the server runs."""
+GALLERY_CLASS = "easel-gallery"
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +169,7 @@ def _build_results(tab: Tab) -> None:
             label="Output",
             show_label=False,
             elem_id=f"{tab.name}_gallery",
-            elem_classes=["easel-gallery"],
+            elem_classes=[GALLERY_CLASS],
             interactive=False,
             preview=True,
             columns=4,
@@ -182,16 +183,15 @@ def _build_results(tab: Tab) -> None:
     refresh = gr.Button(elem_id=f"{tab.name}_gallery_refresh", visible="hidden")
     wanted = gr.Textbox(elem_id=f"{tab.name}_gallery_wanted", visible="hidden")
 
-    def show_pictures(request: gr.Request, text: str) -> Any:
-        wish: Mapping[str, Any] = json.loads(text)
-        job_id, outputs = str(wish["job"]), tab.services.outputs
+    def show_pictures(request: gr.Request, job_id: str) -> Any:
+        outputs = tab.services.outputs
         try:
             images = tab.services.jobs.get(job_id).shown()
         except JobNotFound:
             images = ()
         sources = [gallery_source(image, job_id, outputs, request.headers.get("origin", "")) for image in images]
-        selected = min(int(wish["selected"]), len(images) - 1) if images else None
-        return gr.Gallery(value=sources, selected_index=selected)
+        # The page's script learns by the class whose pictures these are, in the very moment in which they are there.
+        return gr.Gallery(value=sources, elem_classes=[GALLERY_CLASS, f"easel-of-job-{job_id}"])
 
     refresh.click(
         show_pictures, [wanted], [gallery], js=f"() => [window.easel.pages.{tab.name}.gallery.wanted()]",
