@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import sys
+import weakref
 from argparse import ArgumentParser
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 from modules.a1111 import (
@@ -29,12 +32,15 @@ from modules.a1111._panels import AdapterPanels
 from modules.a1111._values import decode
 from modules.a1111.options import told
 from modules.cli import REPO_ROOT, AppConfig
+from modules.core.errors import EaselError
 from modules.plugins.discovery import Extension
 from modules.plugins.reports import Reports
 
 __all__ = ["AdapterPanels", "Connection", "start", "stop"]
 
 
+MODEL_FOLDERS = ("embeddings_dir", "hypernetwork_dir", "lora_dir")
+"""The flags that say where they are."""
 Judge = Callable[[Sequence[str]], None]
 """Takes the flags of the command line that nobody knows."""
 
@@ -58,6 +64,7 @@ def start(services: Services, connection: Connection, judge: Judge = no_judge) -
     _restoring.begin()
     _loader.preload_extensions()
     judge(_loader.unknown_flags(services.config.foreign_flags))
+    _make_folders()
     _loader.load_extensions()
     _list_parts(connection.reports)
     script_callbacks.ui_settings_callback()
@@ -68,6 +75,13 @@ def start(services: Services, connection: Connection, judge: Judge = no_judge) -
     connect_lists()
     services.jobs.subscribe(_hear, watches=False)
     return AdapterPanels(stop)
+
+
+def _make_folders() -> None:
+    """Make the folders that are in every A1111, into which extensions write without a look."""
+    for name in MODEL_FOLDERS:
+        with suppress(OSError):
+            Path(getattr(shared.cmd_opts, name)).mkdir(parents=True, exist_ok=True)
 
 
 def _offer_packages() -> None:
@@ -100,9 +114,25 @@ def add_flags(parser: ArgumentParser, config: AppConfig, extensions: Sequence[Ex
 
 
 def _hear(message: Mapping[str, Any]) -> None:
-    """Tell extensions of a checkpoint that was loaded."""
-    if message.get("type") == "model" and message.get("state") == "ready":
-        script_callbacks.model_loaded_callback(shared.sd_model)
+    """Tell extensions of a checkpoint that was loaded, once: they put their own into it, around what is there."""
+    if message.get("type") != "model" or message.get("state") != "ready":
+        return
+    known = HOST.own_state.get("model told of")
+    loaded = _loaded(str(message.get("title")))
+    if loaded is not None and known is not None and known() is loaded:
+        return
+    HOST.own_state["model told of"] = None if loaded is None else weakref.ref(loaded)
+    script_callbacks.model_loaded_callback(shared.sd_model)
+
+
+def _loaded(title: str) -> Any:
+    """Return the U-Net of a checkpoint in memory; None where there is none."""
+    shelf = getattr(HOST.connected.jobs.engine(), "shelf", None)
+    try:
+        found = None if shelf is None else shelf.loaded(title)
+    except EaselError:
+        return None
+    return None if found is None else found.bundle.unet
 
 
 def stop() -> None:

@@ -65,3 +65,10 @@ CORE_DEFAULTS: Mapping[str, object] = MappingProxyType({
     "persistent_cond_cache": True, "inpainting_mask_weight": 1.0, "enable_emphasis": True,
 })  # fmt: skip
 """Read where neither Easel's own options nor an extension has the name; setting one acts on who reads it alone."""
+CORE_SECTIONS: Mapping[str, str] = MappingProxyType({
+    "Stable Diffusion": "sd", "Stable Diffusion XL": "sdxl", "VAE": "vae", "img2img": "img2img",
+    "Guidance": "optimizations",
+    "Sampler parameters": "sampler-params", "Compatibility": "compatibility", "Extra Networks": "extra_networks",
+    "Saving images": "saving-images", "Infotext": "infotext", "Live previews": "ui", "System": "system",
+})  # fmt: skip
+"""What A1111 calls sections like Easel's in the ids of its Settings tab."""

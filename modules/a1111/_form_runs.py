@@ -38,7 +38,7 @@ def processing_of_form(tab: str, named: Mapping[str, Any], args: Sequence[Any], 
     values["override_settings"] = [each for each in given if each.startswith(KEPT_OVERRIDES)]
     runner = scripts.scripts_img2img if tab == IMG2IMG else scripts.scripts_txt2img
     title = str(values.get(SCRIPT_FIELD) or "")
-    arguments = list(args[:-1])
+    arguments = list(args[:-1])[: len(runner.inputs)]
     if title in runner.titles and arguments:
         arguments[0] = runner.titles.index(title) + 1
         values.pop(SCRIPT_FIELD)

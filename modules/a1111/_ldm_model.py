@@ -180,8 +180,9 @@ class LatentDiffusion(nn.Module):
         return latents, {"c_crossattn": [context], "c_concat": [concat]}
 
     def state_dict(self, *args: Any, **kwargs: Any) -> Any:
-        """Return all weights by their names in single files."""
-        found = super().state_dict(*args, **kwargs)
+        """Return all weights by their names in single files, where nothing is around the text encoders."""
+        of_parts = super().state_dict(*args, **kwargs)
+        found = {name.replace(".wrapped.", "."): value for name, value in of_parts.items()}
         prefix = kwargs.get("prefix", "")
         found.update(self.first_stage_model.state_dict(prefix=f"{prefix}first_stage_model."))
         return found

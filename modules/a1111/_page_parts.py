@@ -51,6 +51,9 @@ ORDERS: Mapping[str, tuple[tuple[str, str], ...]] = {
 }  # fmt: skip
 """The values that A1111's functions take after the task's id, by their parameters' names, and our fields; "": none."""
 
+BESIDE = ("steps", "sampler", "scheduler", "seed", "subseed", "subseed_strength")
+"""Fields that A1111 has among its scripts' controls; extensions find them in the event by their labels."""
+
 
 @dataclass(slots=True)
 class GenerateEvent:
@@ -75,8 +78,9 @@ class PageParts:
         self.events: list[GenerateEvent] = []
 
     def note(self, component: Any, element: str | None) -> None:
-        """Know a component by its id."""
-        if element:
+        """Know a component by its id; one of Easel's, whatever an extension has of the same id on a tab of its own."""
+        known = self.by_id.get(element or "")
+        if element and (known is None or _is_foreign(known) or not _is_foreign(component)):
             self.by_id[element] = component
 
     def field(self, tab: str, name: str) -> Any:
@@ -107,11 +111,16 @@ class PageParts:
             return None
         fields = [self.field(tab, ours) or own[EMPTY] for _, ours in ORDERS[tab]]
         placed = [control if isinstance(control, Component) else own[EMPTY] for control in controls]
-        inputs = [own[TASK_ID], *fields, own[SCRIPT_INDEX], *placed, own[WHOLE_FORM]]
+        beside = [self.field(tab, name) or own[EMPTY] for name in BESIDE]
+        inputs = [own[TASK_ID], *fields, own[SCRIPT_INDEX], *placed, *beside, own[WHOLE_FORM]]
         outputs = [self.by_id.get(name) or own[EMPTY] for name in (
             f"{tab}_gallery", f"generation_info_{tab}", f"html_info_{tab}", f"html_log_{tab}",
         )]  # fmt: skip
         return GenerateEvent(button, inputs, outputs, SimpleNamespace(__name__=tab), [(button._id, "click")])  # noqa: SLF001 (Gradio's own number)
+
+
+def _is_foreign(component: Any) -> bool:
+    return hasattr(component, "easel_extension")
 
 
 def parts() -> PageParts:

@@ -119,6 +119,12 @@ def _dropdown(given: dict[str, Any], note: Note) -> None:
         given["choices"] = list(choices)
 
 
+def _text(given: dict[str, Any], note: Note) -> None:
+    if not _is_update():
+        # Handlers take it for a text; one that was never touched is nothing at all in Gradio 6.
+        given.setdefault("value", "")
+
+
 def _copy_button(given: dict[str, Any], note: Note) -> None:
     if COPY_BUTTON in given:
         note(f"S3 Textbox({COPY_BUTTON}=)")
@@ -148,8 +154,8 @@ _RULES: Mapping[str, tuple[Callable[[dict[str, Any], Note], None], ...]] = {
     "uploadbutton": (_file, _layout),
     "slider": (_slider, _layout),
     "dropdown": (_dropdown, _layout),
-    "textbox": (_copy_button, _layout),
-    "textarea": (_copy_button, _layout),
+    "textbox": (_text, _copy_button, _layout),
+    "textarea": (_text, _copy_button, _layout),
     "column": (_layout,),
     "button": (_layout,),
     "blocks": (_blocks,),

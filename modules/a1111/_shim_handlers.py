@@ -7,6 +7,8 @@ import inspect
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from typing import Any
 
+import gradio as gr
+
 from modules.a1111._shim_arguments import Note, shown
 from modules.a1111._working import working_for
 
@@ -38,9 +40,20 @@ def adapted_listener(given: Mapping[str, Any], extension: str, note: Note) -> di
         kwargs["api_name"] = None
     if not isinstance(kwargs.get("api_name"), str):
         kwargs.setdefault("api_visibility", PRIVATE)
+    if _shows_pictures(kwargs):
+        note("S29 a picture for a script")
+        kwargs["js"] = f"(...values) => a1111WithPictures({kwargs['js']}, values)"
     if callable(kwargs.get("fn")):
         kwargs["fn"] = wrapped(kwargs["fn"], extension, note)
     return kwargs
+
+
+def _shows_pictures(given: Mapping[str, Any]) -> bool:
+    """Say whether an event does nothing but to show pictures to a function of the page."""
+    inputs = given.get("inputs") or ()
+    listed = inputs if isinstance(inputs, (list, tuple, set)) else [inputs]
+    alone = given.get("fn") is None and not given.get("outputs") and isinstance(given.get("js"), str)
+    return alone and any(isinstance(each, gr.Image) for each in listed)
 
 
 def wrapped(function: Callable[..., Any], extension: str, note: Note) -> Callable[..., Any]:

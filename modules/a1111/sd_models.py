@@ -10,6 +10,7 @@ from types import MappingProxyType
 from typing import Any
 
 import safetensors.torch
+import torch
 
 from modules.a1111 import paths_internal, safe
 from modules.a1111._host import HOST
@@ -19,6 +20,8 @@ from modules.library.choices import CHECKPOINT_OPTION
 from modules.library.reading import UnreadableFile, read_metadata
 
 model_dir = "Stable-diffusion"
+MADE = "made-by-extension.safetensors"
+"""The file in the models' folder for weights that an extension hands over as tensors."""
 re_strip_checksum = re.compile(r"\s*\[[^]]+]\s*$")
 _LEGACY_START, _LEGACY_LENGTH, _LEGACY_DIGITS = 0x100000, 0x10000, 8
 
@@ -201,8 +204,27 @@ def reload_model_weights(sd_model: Any = None, info: Any = None, forced_reload: 
 
 
 def load_model(checkpoint_info: Any = None, already_loaded_state_dict: Any = None) -> Any:
-    """Choose a checkpoint; see `reload_model_weights`."""
-    return reload_model_weights(info=checkpoint_info)
+    """Choose a checkpoint; see `reload_model_weights`.
+
+    Tensors by their names in single files become a file, `MADE`, which the next ones replace: the engine reads files.
+    What else is to be known of them is taken from that of the checkpoint. Raises ModelUnavailable for tensors that are
+    no model.
+    """
+    if already_loaded_state_dict is None:
+        return reload_model_weights(info=checkpoint_info)
+    origin = checkpoint_info or select_checkpoint()
+    path = Path(paths_internal.models_path) / model_dir / MADE
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fresh = path.with_suffix(".part")
+    # Tensors that share memory cannot be written, nor those in another order.
+    tensors = {
+        name: value.detach().cpu().clone(memory_format=torch.contiguous_format)
+        for name, value in already_loaded_state_dict.items()
+    }
+    safetensors.torch.save_file(tensors, fresh, read_metadata_from_safetensors(origin.filename) or None)
+    fresh.replace(path)
+    list_models()
+    return reload_model_weights(info=CheckpointInfo(HOST.connected.files.checkpoints.find(MADE)))
 
 
 def unload_model_weights(sd_model: Any = None, info: Any = None) -> Any:

@@ -126,6 +126,12 @@ def test_s3_copy_buttons_stay(sample: Sample) -> None:
     assert props(names["box"])["buttons"] == ["copy"]
 
 
+def test_s3_a_text_box_that_nobody_has_touched_holds_an_empty_text(sample: Sample) -> None:
+    names = sample.run("boxes = gr.Textbox(label='a'), gr.Text(), gr.TextArea()\nchange = gr.Textbox.update(label='b')")
+    assert [box.value for box in names["boxes"]] == ["", "", ""]
+    assert "value" not in names["change"]
+
+
 def test_s3_a_dropdown_without_value_has_none(sample: Sample) -> None:
     names = sample.run("one = gr.Dropdown(['a', 'b'])\nmany = gr.Dropdown(['a', 'b'], multiselect=True)")
     assert names["one"].value is None
@@ -316,6 +322,17 @@ def test_s25_dependencies_are_a_list(sample: Sample) -> None:
     assert event["targets"] == [names["button"]._id]
     assert event["inputs"] == event["outputs"] == [names["box"]._id]
     assert event["trigger"] == "click"
+
+
+def test_s29_functions_of_the_page_are_given_pictures_by_their_content(sample: Sample) -> None:
+    names = sample.run("gr.Button('x').click(None, [gr.Image(), gr.Textbox()], None, _js='send')")
+    assert only_event(names).js == "(...values) => a1111WithPictures(send, values)"
+    assert sample.counted("S29 a picture for a script") == 1
+
+
+def test_s29_events_that_give_something_back_keep_their_functions(sample: Sample) -> None:
+    names = sample.run("box = gr.Image()\ngr.Button('x').click(None, [box], [box], _js='send')")
+    assert only_event(names).js == "send"
 
 
 GONE = ["queue=None", "api_name=False", "show_api=False", "status_tracker=None", "every=2"]

@@ -88,9 +88,7 @@ def test_all_weights_have_the_names_and_shapes_that_they_have_in_files(family: s
     assert {name: it for name, it in found.items() if name.startswith(parts)} == {
         name: tuple(it) for name, it in wanted.items() if name.startswith(parts)
     }
-    # A1111 wraps its text encoders once more.
-    text = {name.replace(".wrapped.", "."): it for name, it in found.items()}
-    missing = [name for name in wanted if not name.startswith(parts) and name not in text]
+    missing = [name for name in wanted if not name.startswith(parts) and name not in found]
     unshared = ("position_ids", "positional_embedding", "logit_scale", "text_projection")
     plain = [name for name in missing if not name.endswith(unshared)]
     assert plain == []

@@ -45,6 +45,20 @@ def test_generate_has_an_event_as_a1111_has_it(site: Site) -> None:
     assert named[:4] == ["txt2img_prompt", "txt2img_neg_prompt", "txt2img_styles", "txt2img_batch_count"]
     assert event.inputs[-1].value == FORM_MARK + "txt2img"
     assert "txt2img_sample_amount" in [component.elem_id for component in event.inputs]
+    # Some extensions know what is sent by its labels alone.
+    labels = {getattr(component, "label", None) for component in event.inputs}
+    assert {"Prompt", "Sampling method", "Sampling steps", "CFG Scale", "Width", "Seed", "Override settings"} <= labels
+
+
+def test_an_extension_s_own_field_of_the_same_id_does_not_stand_for_the_form_s(site: Site) -> None:
+    width = parts().field("txt2img", "width")
+    with working_for("sample"):
+        own = gr.Slider(elem_id="txt2img_width")
+        parts().note(own, "txt2img_width")
+        parts().note(own, "sample_width")
+        parts().note(newer := gr.Slider(elem_id="sample_width"), "sample_width")
+    assert parts().field("txt2img", "width") is width
+    assert parts().by_id["sample_width"] is newer
 
 
 def test_an_extension_finds_the_event_among_the_pages(site: Site) -> None:

@@ -207,6 +207,41 @@ def test_scripts_find_what_is_in_an_option_at_any_time(easel: Easel) -> None:
     assert page.evaluate("window.sampleLost") == 0
 
 
+def test_what_scripts_add_to_a_section_of_the_settings_stays_in_it(easel: Easel) -> None:
+    page = easel.page
+    page.evaluate("""() => {
+      const own = document.createElement("b");
+      own.id = "sample_own";
+      document.getElementById("settings_sample").append(own);
+    }""")
+    inside = page.locator("#easel_settings #settings_sample")
+    for tab in ("settings", "txt2img", "settings"):
+        easel.tab(tab)
+        page.wait_for_timeout(300)
+    expect(inside.locator("#setting_panels_sample_option input[type=range]:visible")).to_have_count(1)
+    expect(inside.locator("> #sample_own")).to_have_count(1)
+    assert page.evaluate("document.querySelectorAll('[id=setting_panels_sample_option]').length") == 1
+    # As scripts tell of a change: at the control alone.
+    page.evaluate("""() => {
+      const box = document.querySelector("#settings_sample #setting_panels_sample_some input[value=two]");
+      box.checked = !box.checked;
+      box.dispatchEvent(new Event("change"));
+    }""")
+    page.wait_for_function("opts.panels_sample_some.includes('two')", timeout=PATIENCE_MS)
+
+
+def test_scripts_find_the_group_of_all_scripts(easel: Easel) -> None:
+    script = "document.getElementById('txt2img_script_container').querySelector('.styler').children"
+    assert easel.page.evaluate(f"[...{script}].some(each => each.classList.contains('easel-foreign-script'))")
+    assert easel.page.evaluate(f"[...{script}].some(each => each.querySelector('#txt2img_script_list'))")
+
+
+def test_a_picture_that_a_script_makes_is_one_by_its_name(easel: Easel) -> None:
+    kinds = "[['a.png'], ['b.JPG'], ['c.txt'], ['d.png', { type: 'text/plain' }]].map(([name, told]) => {"
+    kinds += " const file = new File(['x'], name, told); return file instanceof File ? file.type : null; })"
+    assert easel.page.evaluate(kinds) == ["image/png", "image/jpeg", "", "text/plain"]
+
+
 def test_an_option_s_choices_are_looked_for_anew(easel: Easel) -> None:
     page = easel.page
     easel.tab("settings")

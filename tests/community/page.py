@@ -154,7 +154,9 @@ def _place(stack: str | None) -> str:
 @contextlib.contextmanager
 def chromium() -> Iterator[Browser]:
     with sync_playwright() as playwright:
-        arguments = [each for each in CHROMIUM_ARGUMENTS if "MAP" not in each]
+        # Some extensions draw in three dimensions, which takes a while without a GPU.
+        arguments = [each for each in CHROMIUM_ARGUMENTS if "MAP" not in each and each != "--disable-gpu"]
+        arguments += ["--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
         arguments.append("--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost")
         browser = playwright.chromium.launch(executable_path=find_chromium(), args=arguments)
         try:

@@ -13,15 +13,18 @@ from PIL import Image
 from playwright.sync_api import expect
 
 from tests.community.page import Watched, picture
-from tests.community.site import Site
+from tests.community.site import STARTER, Site
 from tests.community.steps import (
     PATIENCE_MS,
     PROMPT,
+    SMALL,
     Scenario,
     choose,
+    fill,
     number,
     picture_of,
     press,
+    renew,
     see_element,
     see_tab,
     shown,
@@ -57,6 +60,17 @@ pairs = [line.split(" ", 1) for line in listed.read_text().splitlines() if " [" 
 shapes = {name: [int(each) for each in shape.strip("[] ").split(",") if each] for name, shape in pairs}
 save_file({f"first_stage_model.{name}": torch.zeros(shape) for name, shape in shapes.items()}, path)
 """
+
+MAKE_WRITER = """
+import sys
+from transformers import AutoTokenizer, GPT2Config, GPT2LMHeadModel
+tokens, path = AutoTokenizer.from_pretrained(sys.argv[1]), sys.argv[2]
+sizes = dict(vocab_size=len(tokens), n_positions=256, n_embd=8, n_layer=1, n_head=1)
+ends = dict(bos_token_id=tokens.bos_token_id, eos_token_id=tokens.eos_token_id)
+GPT2LMHeadModel(GPT2Config(**sizes, **ends)).save_pretrained(path)
+tokens.save_pretrained(path)
+"""
+"""A stub of a writer of prompts, whose weights are not here: it goes on with any words."""
 
 
 def complete_tag(page: Watched, _: Site) -> str | None:
@@ -216,6 +230,76 @@ def draw_pose(page: Watched, _: Site) -> str | None:
     return None if Path(download.value.path()).read_bytes().startswith(b"\x89PNG") else "no PNG was saved"
 
 
+def write_on(page: Watched, _: Site) -> str | None:
+    """Have a stub go on with a prompt, and send what it wrote to the form."""
+    page.open_tab("promptgen")
+    tab = page.page.locator("#tab_promptgen")
+    fill(tab.locator("#promptgen_prompt textarea"), "a turquoise apple")
+    for label, value in (("Max length", 32), ("Batch size", 2)):
+        number(tab, label, value)
+    press(tab, "Generate")
+    expect(tab.locator("#promptgen_res_2")).to_be_attached(timeout=PATIENCE_MS)
+    tab.locator("tr a").filter(has_text="to txt2img").first.click()
+    sent = "() => document.querySelector('#txt2img_prompt textarea').value.startsWith('a turquoise apple')"
+    return None if shown(page, sent) else "the prompt did not come to the form"
+
+
+def write_writer(site: Site) -> None:
+    path = site.folder / "extensions" / "stable-diffusion-webui-promptgen" / "models" / "easel"
+    subprocess.run([sys.executable, "-c", MAKE_WRITER, str(STARTER / "tokenizer"), str(path)], check=True)
+
+
+def keep_state(page: Watched, site: Site) -> str | None:
+    """Have the prompt and the steps kept by the extension alone, and come back when the page is loaded again."""
+    page.open_tab("settings")
+    section = page.page.locator("#easel_settings #settings_state")
+    expect(section.locator("#settings_state_buttons button").first).to_be_visible(timeout=PATIENCE_MS)
+    kept = section.locator("#setting_state_txt2img")
+    for name in ("prompt", "sampling_steps"):
+        kept.get_by_label(name, exact=True).check()
+    wait_until(lambda: site.settings().get("state_txt2img") == ["prompt", "sampling_steps"], 30)
+    renew(page)
+    page.prepare("a kept apple", steps=7)
+    page.page.wait_for_timeout(1000)
+    # Easel keeps the form too.
+    page.page.evaluate("Object.keys(localStorage).forEach(k => k.startsWith('state-') || localStorage.removeItem(k))")
+    renew(page)
+    back = "() => document.querySelector('#txt2img_prompt textarea').value === 'a kept apple'"
+    if not shown(page, back):
+        return "the prompt did not come back"
+    return None if page.value("steps") == "7" else f"the steps came back as {page.value('steps')}"
+
+
+def pose_in_space(page: Watched, _: Site) -> str | None:
+    """Send the pose that the editor begins with to where it can be saved."""
+    page.open_tab("threedopenpose")
+    editor = page.page.frame_locator("#openpose3d_iframe")
+    # Its menu is there before what it draws.
+    page.page.wait_for_timeout(10_000)
+    editor.get_by_text("Generate", exact=True).first.click(timeout=PATIENCE_MS)
+    pose = page.page.locator("#openpose3d_pose_image img")
+    expect(pose.first).to_be_attached(timeout=PATIENCE_MS)
+    with page.page.expect_download(timeout=PATIENCE_MS) as download:
+        press(page.page.locator("#tab_threedopenpose"), "Download")
+    return None if Path(download.value.path()).read_bytes().startswith(b"\x89PNG") else "no PNG was saved"
+
+
+def open_scripts(page: Watched, _: Site) -> str | None:
+    """Open the tab that the extension made of the scripts, and run one from there; what else is there is a tab too."""
+    place = page.page.locator("#txt2img_script_container")
+    tabs = place.locator("#tabs_ex_txt button")
+    expect(tabs.first).to_be_visible(timeout=PATIENCE_MS)
+    words = [text.strip() for text in tabs.all_inner_texts()]
+    if "Scripts" not in words:
+        return f"there are the tabs {words}"
+    if words[0] != "Scripts":
+        tabs.filter(has_text="Scripts").click()
+    expect(place.locator("[id^=tabs_ex_content] #txt2img_script_list")).to_be_visible(timeout=PATIENCE_MS)
+    page.prepare("a red|green apple", **SMALL)
+    page.choose_script("Prompt matrix")
+    return page.run_job()
+
+
 SCENARIOS: Mapping[str, Scenario] = {
     "a1111-sd-webui-tagcomplete": complete_tag,
     "sd-webui-infinite-image-browsing": browse_images,
@@ -230,9 +314,14 @@ SCENARIOS: Mapping[str, Scenario] = {
     "Stable-Diffusion-Webui-Civitai-Helper": see_tab("civitai_helper"),
     "sd-webui-ar": press_ratio,
     "openpose-editor": draw_pose,
+    "sd-webui-tabs-extension": open_scripts,
+    "stable-diffusion-webui-promptgen": write_on,
+    "stable-diffusion-webui-state": keep_state,
+    "sd-webui-3d-open-pose-editor": pose_in_space,
 }
 PREPARATIONS: Mapping[str, Callable[[Site], None]] = {
     "stable-diffusion-webui-model-toolkit": write_vae,
     "stable-diffusion-webui-wd14-tagger": write_tagger,
+    "stable-diffusion-webui-promptgen": write_writer,
 }
 """What is put into the data folder before the server begins."""

@@ -16,8 +16,10 @@ from tests.community.steps import (
     PATIENCE_MS,
     Scenario,
     choose,
+    infotext,
     number,
     part,
+    picture_of,
     press,
     run_saying,
     shown,
@@ -53,6 +55,21 @@ def write_wildcard(site: Site) -> None:
     folder = site.folder / "extensions" / "sd-dynamic-prompts" / "wildcards"
     folder.mkdir(exist_ok=True)
     (folder / "easel_colour.txt").write_text("turquoise\n", encoding="utf-8")
+
+
+def use_lines(page: Watched, site: Site) -> str | None:
+    """Have a name in the prompt stand for a line of a file, then for another line."""
+    file = site.folder / "extensions" / "stable-diffusion-webui-wildcards" / "wildcards" / "easel_thing.txt"
+    plain = picture_of(page, "a red apple")
+    pictures = {}
+    for line in ("apple", "cup"):
+        file.write_text(f"{line}\n{line}\n", encoding="utf-8")
+        pictures[line] = picture_of(page, "a red __easel_thing__")
+    told = infotext(page)
+    if pictures["apple"] != plain or pictures["cup"] == plain:
+        return "a line makes another picture than its words do in the prompt, or another line makes the same"
+    wanted = ("a red cup", "Wildcard prompt: a red __easel_thing__")
+    return None if all(words in told for words in wanted) else f"the infotext is {told[:300]}"
 
 
 def detect_again(page: Watched, _: Site) -> str | None:
@@ -234,6 +251,7 @@ def make_grid(page: Watched, site: Site) -> str | None:
 
 SCENARIOS: Mapping[str, Scenario] = {
     "sd-dynamic-prompts": use_wildcard,
+    "stable-diffusion-webui-wildcards": use_lines,
     "sd-webui-roop": swap_face,
     "sd-webui-segment-anything": ask_for_weights,
     "stable-diffusion-webui-rembg": remove_background,

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import torch
+from playwright.sync_api import expect
 from safetensors import safe_open
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
 from tests.community.page import Watched
 from tests.community.site import STARTER, Site
 from tests.community.steps import (
+    PATIENCE_MS,
+    SMALL,
     Scenario,
     acts,
     choose,
@@ -20,13 +25,19 @@ from tests.community.steps import (
     part,
     picture_of,
     press,
+    renew,
     shown,
     tick,
     write,
 )  # fmt: skip
+from tests.engine.test_families import TINY, WIDTH, tiny_components, tiny_tensors
+from tests.layouts import TextLayout
 
 RANK = 4
 NETWORK = "easel"
+MIXED = "easel_mix"
+ONE, OTHER = "easel_one", "easel_other"
+DEPTH = 11
 
 
 def write_network(folder: Path) -> None:
@@ -139,13 +150,68 @@ def merge_words(page: Watched, _: Site) -> str | None:
     return None if "EmbeddingMerge" in told else f"the infotext is {told[:300]}"
 
 
-def inspect_word(page: Watched, _: Site) -> str | None:
+def inspect_word(page: Watched, site: Site) -> str | None:
     page.open_tab("inspector")
     tab = page.page.locator("#tab_inspector")
     write(tab, "Text input", "apple")
     press(tab, "Inspect")
-    said = "() => [...document.querySelectorAll('#tab_inspector textarea')].some(each => each.value.includes('apple'))"
-    return None if shown(page, said) else "it says nothing of a word"
+    said = "word => [...document.querySelectorAll('#tab_inspector textarea')].some(each => each.value.includes(word))"
+    file = site.folder / "embeddings" / f"{MIXED}.bin"
+    if not shown(page, said, "apple"):
+        return "it says nothing of a word"
+    write(tab, "Name 0", "apple")
+    write(tab, "Filename", MIXED)
+    press(tab, "Save mixed")
+    if not shown(page, said, f"{MIXED}.bin") or not file.is_file():
+        return "it saved no mix"
+    page.open_tab("txt2img")
+    without, plain = picture_of(page, "a red"), picture_of(page, "a red apple")
+    mixed = picture_of(page, f"a red {MIXED}")
+    if mixed == without:
+        return "the mix does not act"
+    return None if mixed == plain else "the mix of one word is not that word"
+
+
+def merge_files(page: Watched, site: Site) -> str | None:
+    """Merge two files of SDXL's layout half and half: into a third, and into a picture; those of SD 1 fail in it."""
+    page.prepare("a red apple", **SMALL)
+    page.open_tab("supermerger")
+    tab = page.page.locator("#tab_supermerger")
+    for place, name in enumerate((ONE, OTHER)):
+        tab.locator("#model_converter_model_name input").nth(place).click()
+        page.page.locator("[role=option]").filter(has_text=name).first.click()
+    tick(tab, "save model")
+    write(tab, "Custom Name", MIXED)
+    press(tab, "Merge&Gen")
+    folder = site.folder / "models" / "Stable-diffusion"
+    said = "() => [...document.querySelectorAll('#tab_supermerger textarea')].map(each => each.value).join(' ')"
+    if not shown(page, f"() => ({said})().includes('Merged model saved')"):
+        return f"it says {page.page.evaluate(said)[:300]}"
+    key = "model.diffusion_model.input_blocks.4.0.in_layers.2.weight"
+    one, other, merged = (load_file(folder / f"{name}.safetensors")[key].float() for name in (ONE, OTHER, MIXED))
+    if not torch.allclose(merged, (one + other) / 2, atol=1e-3):
+        return "the file is not the mean of the two"
+    expect(tab.locator("#txt2img_gallery img").first).to_be_attached(timeout=PATIENCE_MS)
+    made = [picture_with(page, site, name) for name in (ONE, OTHER, "made-by-extension")]
+    return None if len(set(made)) == 3 else "the merged weights make no picture of their own"
+
+
+def picture_with(page: Watched, site: Site, checkpoint: str) -> bytes:
+    site.post("/easel/settings", {"sd_model_checkpoint": checkpoint})
+    renew(page)
+    return picture_of(page, "a red apple")
+
+
+def write_checkpoints(site: Site) -> None:
+    """Write two small files of SDXL's layout, its second text encoder as deep as the extension knows it by."""
+    second = TextLayout(WIDTH, DEPTH, open_clip=True, projection=WIDTH)
+    layout = replace(TINY["sdxl"], texts=TINY["sdxl"].texts | {"conditioner.embedders.1.model.": second})
+    components = tiny_components("sdxl", layout)
+    components["text_encoder_2"]["num_hidden_layers"] = DEPTH
+    for name, factor in ((ONE, 1.0), (OTHER, 0.6)):
+        tensors = {key: tensor * factor if tensor.dim() > 1 else tensor for key, tensor in tiny_tensors(layout).items()}
+        file = site.folder / "models" / "Stable-diffusion" / f"{name}.safetensors"
+        save_file(tensors, file, {"easel.components": json.dumps(components)})
 
 
 SCENARIOS: Mapping[str, Scenario] = {
@@ -171,10 +237,12 @@ SCENARIOS: Mapping[str, Scenario] = {
     "sd-webui-cads": acts(set_in("CADS", "Active"), steps=8),
     "sd-webui-incantations": acts(guide_attention),
     "stable-diffusion-webui-embedding-merge": merge_words,
+    "sd-webui-supermerger": merge_files,
 }
 PREPARATIONS: Mapping[str, Callable[[Site], None]] = {
     "sd-webui-lora-block-weight": write_lora,
     "stable-diffusion-webui-composable-lora": write_lora,
     "sd-webui-additional-networks": write_additional,
+    "sd-webui-supermerger": write_checkpoints,
 }
 """What is put into the data folder before the server begins."""

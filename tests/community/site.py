@@ -127,6 +127,11 @@ class Site:
         found: dict[str, Any] = next(each for each in extensions if each["name"] == name)
         return found
 
+    def settings(self) -> dict[str, Any]:
+        """Return what is in the file of the settings."""
+        path = self.folder / "config.json"
+        return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+
     def routes(self) -> list[dict[str, Any]]:
         path = self.folder / "routes.json"
         return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else []

@@ -50,6 +50,20 @@ function a1111Panels() {
   }
 }
 
+/** Have scripts' controls in a group, by whose class scripts find them; to the eye it is nothing. */
+function a1111Groups() {
+  for (const tab of ["txt2img", "img2img"]) {
+    const place = document.getElementById(`${tab}_script_container`);
+    if (!place || place.querySelector(":scope > .styler")) continue;
+    const group = document.createElement("div");
+    group.className = "styler";
+    group.style.display = "contents";
+    // With what Svelte has between them, by which it knows their place.
+    group.append(...place.childNodes);
+    place.append(group);
+  }
+}
+
 /** Show the tooltips that extensions gave to their components. */
 function a1111Tooltips() {
   for (const { props } of /** @type {any} */ (window).gradio_config?.components ?? []) {
@@ -145,6 +159,7 @@ function a1111Watch() {
     loaded = true;
     Object.assign(opts, a1111Facts.opts);
     a1111Tooltips();
+    a1111Groups();
     a1111Settings();
     a1111Footer();
     executeCallbacks(uiLoadedCallbacks);

@@ -21,6 +21,17 @@ var titles = {};
 /** @type {number | null} */ var uiAfterUpdateTimeout = null;
 /** @type {Element | null} */ var uiCurrentTab = null;
 
+/** What files are by the ends of their names. @type {Record<string, string>} */
+var a1111FileTypes = { png: "image/png", jpg: "image/jpeg", jpeg: "image/jpeg", webp: "image/webp", gif: "image/gif" };
+
+// A picture that a script makes a file of without a word on its kind is one by its name; Gradio 6 refuses it otherwise.
+window.File = new Proxy(window.File, {
+  construct(original, [parts, name, options], made) {
+    const type = options?.type || a1111FileTypes[String(name).split(".").pop()?.toLowerCase() ?? ""];
+    return Reflect.construct(original, [parts, name, type ? { ...options, type } : options], made);
+  },
+});
+
 /** Return what holds the page. @returns {any} */
 function gradioApp() {
   const place = /** @type {any} */ (document.getElementsByTagName("gradio-app")[0] ?? document);

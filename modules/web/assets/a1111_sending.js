@@ -49,3 +49,21 @@ function a1111WithForm(values) {
     return page ? JSON.stringify({ ...page.form.requestValues(), ...pictures }) : value;
   });
 }
+
+/**
+ * Call a function of an extension with pictures as Gradio 3 had them: as addresses that hold their content.
+ * @param {Function} callback @param {any[]} values
+ */
+async function a1111WithPictures(callback, values) {
+  /** @param {any} value */
+  const told = async (value) => {
+    if (typeof value?.url !== "string" || !value.path) return value;
+    const picture = await (await fetch(value.url)).blob();
+    return new Promise((resolve) => {
+      const reader = new FileReader();
+      reader.onload = () => resolve(reader.result);
+      reader.readAsDataURL(picture);
+    });
+  };
+  return callback(...await Promise.all(values.map(told)));
+}

@@ -50,6 +50,22 @@ function a1111Footer() {
   (page instanceof Element ? page : document.body).append(foot);
 }
 
+/** What A1111's tab items of the settings are here, by their sections' names; scripts add to them. @type {Map<string, HTMLElement>} */
+var a1111Sections = new Map();
+
+/** Return what holds an option's section, if A1111 has one of a name. @param {string} key @param {HTMLElement} place */
+function a1111Section(key, place) {
+  const name = a1111Facts.sections?.[key];
+  if (!name) return null;
+  const known = a1111Sections.get(name);
+  if (known) return known;
+  const section = document.createElement("div");
+  section.id = `settings_${name}`;
+  a1111Sections.set(name, section);
+  place.append(section);
+  return section;
+}
+
 /** Make a hidden box for every setting; those of the Settings tab take their places when it is opened. */
 function a1111Settings() {
   const place = document.createElement("div");
@@ -61,12 +77,34 @@ function a1111Settings() {
     box.id = `setting_${key}`;
     box.dataset.a1111Option = key;
     box.append(a1111OptionLabel(value, a1111Facts.bounds?.[key]));
-    place.append(box);
+    (a1111Section(key, place) ?? place).append(box);
   }
   const page = gradioApp();
   (page instanceof Element ? page : document.body).append(place);
   onAfterUiUpdate(a1111AdoptSettings);
   window.addEventListener("easel-settings-rows", a1111AdoptSettings);
+}
+
+/**
+ * Put a row of the Settings tab into what holds its section, which takes its place in the tab with the first one.
+ * @param {HTMLElement} row @param {string} key
+ */
+function a1111EnterSection(row, key) {
+  const place = document.getElementById("a1111_settings");
+  const holder = place && a1111Section(key, place);
+  const shown = row.closest(".easel-section");
+  if (!place || !holder || !shown || holder.contains(row)) return;
+  if (!holder.closest("#easel_settings")) {
+    for (const old of holder.querySelectorAll(":scope > .easel-option")) old.remove();
+    // Of these the tab shows none, or shows it in a moment.
+    place.append(...holder.querySelectorAll(":scope > [data-a1111-option]"));
+    shown.append(holder);
+  }
+  // Sections of A1111's may share a name; a holder is in one of ours.
+  if (holder.parentElement !== shown) return;
+  const before = [...holder.querySelectorAll(":scope > .easel-option")].pop();
+  if (before) before.after(row);
+  else holder.prepend(row);
 }
 
 /** Give the rows of the Settings tab the ids, with what their controls lack in them, in place of the hidden boxes. */
@@ -75,7 +113,8 @@ function a1111AdoptSettings() {
     const control = row.querySelector("[id^=setting_]");
     if (!(row instanceof HTMLElement) || !control) continue;
     const key = control.id.slice("setting_".length);
-    document.querySelector(`#a1111_settings > [data-a1111-option="${CSS.escape(key)}"]`)?.remove();
+    a1111EnterSection(row, key);
+    document.querySelector(`[data-a1111-option="${CSS.escape(key)}"]:not(.easel-option)`)?.remove();
     row.querySelector(`label[for="${CSS.escape(control.id)}"]`)?.setAttribute("for", `${control.id}_control`);
     row.id = control.id;
     control.id = `${control.id}_control`;
@@ -85,6 +124,9 @@ function a1111AdoptSettings() {
     const label = a1111OptionLabel(opts[key], undefined);
     label.hidden = true;
     row.append(label);
+  }
+  for (const section of a1111Sections.values()) {
+    if (!section.isConnected) document.getElementById("a1111_settings")?.append(section);
   }
 }
 

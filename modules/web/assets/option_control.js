@@ -95,7 +95,7 @@ function makeChecks(option) {
     type: "checkbox", value: name, checked: option.value.includes(name),
   })));
   const box = h("div", { class: "easel-control easel-checks", role: "group", "aria-label": option.label },
-    ...checks.map((check) => h("label", {}, check, check.value)));
+    ...checks.map((check) => h("label", {}, check, h("span", {}, check.value))));
   return { box, main: box, read: () => checks.filter((check) => check.checked).map((check) => check.value) };
 }
 

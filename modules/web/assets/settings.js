@@ -16,6 +16,7 @@ export class SettingsView {
   /** @param {import("./messages.js").Messages} messages */
   constructor(messages) {
     this.messages = messages;
+    this.saving = Promise.resolve();
   }
 
   start() {
@@ -69,7 +70,8 @@ export class SettingsView {
     const saved = h("span", { class: "easel-saved", "aria-live": "polite" });
     const { box, main, read } = makeControl(option);
     main.id = `setting_${option.key}`;
-    box.addEventListener("change", () => this.#save(option.key, read(), main, problem, saved));
+    // Scripts of extensions tell of a change at the control alone; on its way there it passes here.
+    box.addEventListener("change", () => this.#save(option.key, read, main, problem, saved), { capture: true });
     row.append(h("label", { for: main.id }, option.label), box, ...again, saved, ...help, problem);
     return row;
   }
@@ -95,8 +97,16 @@ export class SettingsView {
     return button;
   }
 
+  /**
+   * Save a value once what was changed before it is saved: of several changes of one option the last one counts.
+   * @param {string} key @param {() => any} read @param {HTMLElement} control @param {HTMLElement} problem @param {HTMLElement} saved
+   */
+  #save(key, read, control, problem, saved) {
+    this.saving = this.saving.then(() => this.#send(key, read(), control, problem, saved));
+  }
+
   /** @param {string} key @param {any} value @param {HTMLElement} control @param {HTMLElement} problem @param {HTMLElement} saved */
-  async #save(key, value, control, problem, saved) {
+  async #send(key, value, control, problem, saved) {
     problem.textContent = "";
     control.removeAttribute("aria-invalid");
     try {
