@@ -52,10 +52,15 @@ BUILDING = Change(
 The second time is meant for a page whose program has changed while it was shown, which it counts; none of ours does.
 """
 ASKING = Change(
-    re.compile(rb"(async get_state\((\w)\)\{let (\w)=this\.#\w\.get\(\2\)),(\w=\w\(this\.root,\2\);)"),
-    rb"\1;if(\3)return await \3();let \4",
+    re.compile(rb"(async get_state\((\w)\)\{let (\w)=this\.#\w\.get\(\2\)),(\w=)(\w\(this\.root,\2\);)"),
+    rb"\1;if(\3)return await \3();if(!this.easelNodes){let all=this.easelNodes=new Map,"
+    rb"add=each=>{all.set(each.id,each);each.children.forEach(add)};add(this.root)}"
+    rb"let \4this.easelNodes.get(\2)??\5",
 )
-"""Gradio walks through the tree for each value that it hands to an event, though a mounted component knows its own."""
+"""Gradio walks through the tree for each value that it hands to an event, though a mounted component knows its own.
+
+For those in tabs that were not opened yet it walks through it once.
+"""
 TIMING = Change(
     re.compile(
         rb"\b(\w++)&&(\w+\(\)\}\)\}let \w+=\w+\(\(\)=>\{let \w+=null;.{0,4000}?(\w)\.status===`pending`\?)", re.S

@@ -152,11 +152,13 @@ def _place(stack: str | None) -> str:
 
 
 @contextlib.contextmanager
-def chromium() -> Iterator[Browser]:
+def chromium(three_dimensions: bool = True) -> Iterator[Browser]:
+    """Start a browser. Some extensions draw in three dimensions, which slows all pages down without a GPU."""
     with sync_playwright() as playwright:
-        # Some extensions draw in three dimensions, which takes a while without a GPU.
-        arguments = [each for each in CHROMIUM_ARGUMENTS if "MAP" not in each and each != "--disable-gpu"]
-        arguments += ["--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
+        arguments = [each for each in CHROMIUM_ARGUMENTS if "MAP" not in each]
+        if three_dimensions:
+            arguments.remove("--disable-gpu")
+            arguments += ["--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
         arguments.append("--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost")
         browser = playwright.chromium.launch(executable_path=find_chromium(), args=arguments)
         try:

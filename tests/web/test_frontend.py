@@ -21,8 +21,9 @@ def test_a_tree_is_only_built_again_when_its_program_was_loaded_again() -> None:
 def test_a_component_that_knows_its_value_is_not_looked_for() -> None:
     script = b"async get_state(e){let t=this.#s.get(e),n=Z(this.root,e);return!t&&!n?null:t?await t():n}"
     assert changed(script) == (
-        b"async get_state(e){let t=this.#s.get(e);if(t)return await t();"
-        b"let n=Z(this.root,e);return!t&&!n?null:t?await t():n}"
+        b"async get_state(e){let t=this.#s.get(e);if(t)return await t();if(!this.easelNodes){"
+        b"let all=this.easelNodes=new Map,add=each=>{all.set(each.id,each);each.children.forEach(add)};add(this.root)}"
+        b"let n=this.easelNodes.get(e)??Z(this.root,e);return!t&&!n?null:t?await t():n}"
     )
 
 

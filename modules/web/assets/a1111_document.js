@@ -133,7 +133,8 @@ function a1111TabNumbers() {
 /** Have the tabs that were not opened yet made too, one after another, while the first can already be used. */
 async function a1111MakeTabs() {
   for (const number of a1111TabNumbers()) {
-    await new Promise((resolve) => requestIdleCallback(resolve, { timeout: a1111QuietMs }));
+    // What the user does in the meantime comes first.
+    await new Promise((resolve) => setTimeout(resolve, 0));
     await /** @type {any} */ (globalThis).easelTree?.render_previously_invisible_children(number);
   }
 }
