@@ -326,8 +326,12 @@ OPTIONS: Mapping[str, Option] = {
             "call_order", "Order of plugins and extensions", "names", (), "Extensions",
             "Ids of plugins and names of folders in extensions, the first first; the Extensions tab arranges them.",
         ),
+        Option(
+            "extension_sites", "Websites for extensions", "names", (), "Extensions",
+            "Where extensions' parts of the page may load from; the Extensions tab has the list.",
+        ),
     )
 }
 
-ADMIN_OPTIONS = frozenset({"disabled_extensions", "disable_all_extensions", "call_order"})
-"""Options that decide which programs run; only admins change them."""
+ADMIN_OPTIONS = frozenset({"disabled_extensions", "disable_all_extensions", "call_order", "extension_sites"})
+"""Options that decide which programs run, and what these reach; only admins change them."""

@@ -16,6 +16,7 @@ from modules.plugins.installer import EXTENSION_TASK, Order
 from modules.plugins.service import DISABLE_ALL_OPTION
 from modules.plugins.sources import same_source
 from modules.web.auth import require_admin
+from modules.web.content_policy import SITES_OPTION, read_sites
 from modules.web.extension_access import require_installer, why_not
 from modules.web.handover import read_body
 from modules.web.services import WebServices
@@ -96,6 +97,7 @@ def _add_list(router: APIRouter, services: WebServices) -> None:
             "can_restart": services.restarter.possible,
             "extensions": [extensions.describe(each) for each in extensions.installed.all()],
             "order": extensions.order(),
+            "sites": services.settings.get(SITES_OPTION),
             "trash": [asdict(each) for each in extensions.installer.trash.entries()],
             "backups": [each.message() for each in extensions.installer.snapshots.all()],
         }
@@ -127,6 +129,12 @@ def _add_switches(router: APIRouter, services: WebServices) -> None:
     def arrange(wanted: Names) -> dict[str, bool]:
         """Have plugins and extensions called in this order, from the next run on."""
         services.extensions.arrange(wanted.names)
+        return {"done": True}
+
+    @router.post("/sites")
+    def allow(wanted: Names) -> dict[str, bool]:
+        """Let extensions load from these websites, and no others, in pages that are opened from now on."""
+        services.settings.update({SITES_OPTION: read_sites(wanted.names)})
         return {"done": True}
 
     @router.post("/restart")

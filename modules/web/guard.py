@@ -10,7 +10,7 @@ from __future__ import annotations
 import ipaddress
 import json
 import socket
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -18,6 +18,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from modules.cli import is_loopback
+from modules.web.content_policy import content_policy
 
 LARGEST_BODY = 2 * 1024 * 1024
 """Bytes of a request's body."""
@@ -42,25 +43,8 @@ FOREIGN_ROUTES = ("upload", "upload_progress", "component_server")
 """What components need besides that extensions bring: pictures and files that users hand in."""
 CLOSED_ROUTES = ("/monitoring", "/login_check", "/pwa_icon", "/config", "/docs", "/redoc", "/openapi.json")
 
-CONTENT_POLICY = "; ".join(
-    (
-        "default-src 'self'",
-        # Gradio builds functions from the js= texts of its events.
-        "script-src 'self' 'unsafe-inline' 'unsafe-eval'",
-        "style-src 'self' 'unsafe-inline'",
-        "img-src 'self' data: blob:",
-        "media-src 'self' data: blob:",
-        "font-src 'self' data:",
-        "worker-src 'self' blob:",
-        "connect-src 'self' data: blob:",
-        "object-src 'none'",
-        "base-uri 'self'",
-        "form-action 'self'",
-        "frame-ancestors 'self'",
-    )
-)
 SECURITY_HEADERS = {
-    "content-security-policy": CONTENT_POLICY,
+    "content-security-policy": content_policy(),
     "cross-origin-opener-policy": "same-origin",
     "cross-origin-resource-policy": "same-origin",
     "permissions-policy": "camera=(), geolocation=(), microphone=()",
@@ -116,10 +100,11 @@ def _too_large(path: str) -> _Refusal:
 class _Exchange:
     """One request's body, counted, and its answer, with our headers on it."""
 
-    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __init__(self, scope: Scope, receive: Receive, send: Send, headers: Mapping[str, str]) -> None:
         self._scope = scope
         self._receive = receive
         self._send = send
+        self._headers = headers
         self._received = 0
         self._answered = False
         self._refused = False
@@ -141,17 +126,23 @@ class _Exchange:
             return
         if message["type"] == "http.response.start":
             self._answered = True
-            _add_headers(message)
+            _add_headers(message, self._headers)
         await self._send(message)
 
 
 class Guard:
-    """ASGI application that lets only good requests through to `app`. `foreign`: extensions add components."""
+    """ASGI application that lets only good requests through to `app`.
 
-    def __init__(self, app: ASGIApp, hosts: HostNames, foreign: bool = False) -> None:
+    `foreign`: extensions add components. `sites`: tells the websites from which these may load something in the page.
+    """
+
+    def __init__(
+        self, app: ASGIApp, hosts: HostNames, foreign: bool = False, sites: Callable[[], Sequence[str]] = tuple
+    ) -> None:
         self._app = app
         self.hosts = hosts
         self._routes = GRADIO_ROUTES + FOREIGN_ROUTES if foreign else GRADIO_ROUTES
+        self._sites = sites
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Check one request or socket, then hand it on."""
@@ -164,7 +155,8 @@ class Guard:
         elif scope["type"] == "websocket":
             await self._app(scope, receive, send)
         else:
-            exchange = _Exchange(scope, receive, send)
+            policy = {"content-security-policy": content_policy(self._sites())}
+            exchange = _Exchange(scope, receive, send, {**SECURITY_HEADERS, **policy})
             await self._app(scope, exchange.receive, exchange.send)
 
     def _refuse(self, scope: Scope) -> _Refusal | None:
@@ -230,9 +222,9 @@ def _is_address(name: str) -> bool:
     return True
 
 
-def _add_headers(message: Message) -> None:
+def _add_headers(message: Message, wanted: Mapping[str, str] = SECURITY_HEADERS) -> None:
     headers = MutableHeaders(scope=message)
-    for name, value in SECURITY_HEADERS.items():
+    for name, value in wanted.items():
         headers.setdefault(name, value)
 
 

@@ -21,6 +21,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from modules.web.panels import PageFiles
 
 SOCIAL_TAGS = re.compile(rb'<meta\s+(?:property="og:|name="twitter:)[^>]*/>\s*')
+OWN_NAME = re.compile(rb"<script>(\s*const ce = .{0,1000}?)</script>", re.S)
+"""A script of Gradio's page with a name for all scripts, which may be that of one of an extension's."""
 PLACE = re.compile(rb'(<meta\s+name="viewport"[^>]*>)')
 STYLES = (
     "palette.css",
@@ -202,7 +204,7 @@ def _key(scope: Scope) -> Key | None:
 
 
 def _split(page: bytes) -> _Frame:
-    page = SOCIAL_TAGS.sub(b"", page)
+    page = OWN_NAME.sub(rb"<script>{\1}</script>", SOCIAL_TAGS.sub(b"", page))
     found = PLACE.search(page)
     place = found.end() if found else max(0, page.find(b"</head>"))
     return _Frame(page[:place], page[place:])

@@ -34,6 +34,7 @@ from modules.web.asset_server import AssetServer
 from modules.web.auth import AttemptLimiter, AuthGate, Credentials, Sessions, is_admin
 from modules.web.batch_routes import make_batch_router
 from modules.web.checkpoints import CheckpointChooser
+from modules.web.content_policy import SITES_OPTION
 from modules.web.download_routes import make_download_router
 from modules.web.extension_routes import make_extension_router
 from modules.web.foreign_files import ForeignScripts, Places, make_file_router
@@ -108,7 +109,9 @@ def create_app(services: WebServices) -> Guard:
         app = AuthGate(app, credentials, Sessions(), AttemptLimiter())
     # Should a server without credentials ever listen to others, it still answers to nobody but this machine's names.
     hosts = HostNames(config.host if config.credentials else LOOPBACK_HOST)
-    return Guard(app, hosts, foreign=panels.present)
+    if not panels.present:
+        return Guard(app, hosts)
+    return Guard(app, hosts, foreign=True, sites=lambda: services.settings.get(SITES_OPTION))
 
 
 def make_routes(services: WebServices, chooser: CheckpointChooser) -> FastAPI:

@@ -4,7 +4,8 @@ import asyncio
 import io
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -61,6 +62,12 @@ def props(component: Any) -> dict[str, Any]:
 def only_event(names: dict[str, Any]) -> Any:
     (event,) = names["page"].fns.values()
     return event
+
+
+def awaited(coroutine: Coroutine[Any, Any, Any]) -> Any:
+    """Return what a coroutine does, in a thread of its own: a browser of other tests may have a loop in this one."""
+    with ThreadPoolExecutor(1) as executor:
+        return executor.submit(asyncio.run, coroutine).result()
 
 
 def call(names: dict[str, Any], *values: object) -> Any:
@@ -380,9 +387,9 @@ def test_a_label_hands_over_what_a_script_has_put_into_it(sample: Sample) -> Non
     )
     page, label = names["page"], names["hidden"]
     function = only_event(names)
-    given = asyncio.run(page.preprocess_data(function, ["task(5)", [[1, 2]], "text"], None))
+    given = awaited(page.preprocess_data(function, ["task(5)", [[1, 2]], "text"], None))
     assert given == ["task(5)", [[1, 2]], "text"]
-    shown = asyncio.run(page.preprocess_data(function, [{"label": "cat"}, None, ""], None))
+    shown = awaited(page.preprocess_data(function, [{"label": "cat"}, None, ""], None))
     assert shown == ["cat", None, ""]
     assert label.api_info()
 

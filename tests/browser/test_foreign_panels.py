@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Browser, expect
 
-from tests.browser.conftest import OpenPage
+from tests.browser.conftest import OpenPage, Watch
 from tests.browser.driver import PATIENCE_MS, Easel, Server, running
 
 pytestmark = pytest.mark.browser
@@ -71,6 +71,35 @@ def test_a_tab_that_is_opened_before_it_was_made_is_whole(open_page: OpenPage, s
     folded = easel.page.locator("#img2img_panels_sample #img2img_sample_amount input[type=number]")
     assert folded.count() == 1
     expect(easel.page.locator("#img2img_prompt textarea")).to_be_visible()
+
+
+def test_a_website_that_was_refused_to_an_extension_can_be_allowed(
+    open_page: OpenPage, server: Server, watch: Watch
+) -> None:
+    for expected in ("api.example.org", "status of 422"):
+        watch.forgive(expected)
+    easel = loaded(open_page(server, fresh=True))
+    page = easel.page
+    ask = "fetch('https://api.example.org/newest').then(answer => answer.text()).catch(() => 'refused')"
+    answer = {"body": "hello", "headers": {"access-control-allow-origin": "*"}}
+    page.route("https://api.example.org/**", lambda route: route.fulfill(**answer))
+    assert page.evaluate(ask) == "refused"
+    easel.tab("extensions")
+    page.locator("#easel_extensions_sites summary").click()
+    page.locator("[data-refused='https://api.example.org'] button").click()
+    expect(page.locator("[data-site='https://api.example.org']")).to_be_visible()
+    expect(page.locator("[data-refused='https://api.example.org']")).to_have_count(0)
+    loaded(easel.open())
+    assert page.evaluate(ask) == "hello"
+    easel.tab("extensions")
+    page.locator("#easel_extensions_sites summary").click()
+    page.get_by_label("Another website").fill("example.org/path")
+    page.get_by_role("button", name="Allow", exact=True).click()
+    expect(page.locator(".easel-note")).to_contain_text("*.example.org")
+    page.get_by_label("Allow https://api.example.org no longer").click()
+    expect(page.locator("[data-site]")).to_have_count(0)
+    loaded(easel.open())
+    assert page.evaluate(ask) == "refused"
 
 
 def test_what_is_typed_while_the_other_tabs_are_made_stays(open_page: OpenPage, server: Server) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import httpx
 from PIL import Image
-from playwright.sync_api import expect
+from playwright.sync_api import Route, expect
 
 from tests.community.page import Watched, picture
 from tests.community.site import STARTER, Site
@@ -284,6 +284,26 @@ def pose_in_space(page: Watched, _: Site) -> str | None:
     return None if Path(download.value.path()).read_bytes().startswith(b"\x89PNG") else "no PNG was saved"
 
 
+def dress_page(page: Watched, _: Site) -> str | None:
+    """Let lobe-theme ask its websites, for which we answer, and make a picture in what it makes of the page."""
+    page.page.route(re.compile("^https://"), _answer_for_website)
+    sites = {"names": ["https://api.github.com", "https://registry.npmmirror.com"]}
+    page.page.request.post(f"{page.url}/easel/extensions/sites", data=sites)
+    renew(page)
+    tab = page.page.get_by_role("tab", name="Txt 2 Img").or_(page.page.get_by_text("Txt 2 Img")).first
+    expect(tab).to_be_visible(timeout=PATIENCE_MS)
+    page.prepare("a red apple", **SMALL)
+    return page.run_job()
+
+
+def _answer_for_website(route: Route) -> None:
+    headers = {"access-control-allow-origin": "*"}
+    if "api.github.com" in route.request.url:
+        route.fulfill(json={"tag_name": "v1.0.0"}, headers=headers)
+    else:
+        route.fulfill(body="", headers=headers)
+
+
 def open_scripts(page: Watched, _: Site) -> str | None:
     """Open the tab that the extension made of the scripts, and run one from there; what else is there is a tab too."""
     place = page.page.locator("#txt2img_script_container")
@@ -318,6 +338,7 @@ SCENARIOS: Mapping[str, Scenario] = {
     "stable-diffusion-webui-promptgen": write_on,
     "stable-diffusion-webui-state": keep_state,
     "sd-webui-3d-open-pose-editor": pose_in_space,
+    "sd-webui-lobe-theme": dress_page,
 }
 PREPARATIONS: Mapping[str, Callable[[Site], None]] = {
     "stable-diffusion-webui-model-toolkit": write_vae,

@@ -12,10 +12,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from starlette.responses import PlainTextResponse
 from starlette.testclient import TestClient
+from starlette.types import Receive, Scope, Send
 
 from modules.jobs.task_file import TaskState
 from modules.plugins.git import Git
+from modules.web.content_policy import content_policy
+from modules.web.guard import Guard, HostNames
 from modules.web.server import create_app
 from tests.fakes import wait_until
 from tests.plugins.conftest import LOCAL, Repository, repository
@@ -195,6 +199,10 @@ def test_only_admins_get_anything(tmp_path: Path) -> None:
             assert page.get(PREFIX, auth=(user, password)).status_code == status
             assert page.get(f"{PREFIX}/index", auth=(user, password)).status_code == status
             assert page.post(f"{PREFIX}/trash/empty", auth=(user, password)).status_code == status
+            sites = {"names": ["https://example.org"]}
+            assert page.post(f"{PREFIX}/sites", json=sites, auth=(user, password)).status_code == status
+            options = {"extension_sites": []}
+            assert page.post("/easel/settings", json=options, auth=(user, password)).status_code == status
             options = {"disable_all_extensions": "all"}
             assert page.post("/easel/settings", json=options, auth=(user, password)).status_code == status
             site.services.settings.update({"disable_all_extensions": "none"})
@@ -258,3 +266,31 @@ def test_extensions_for_a1111_have_their_places_too(site: Site, page: TestClient
     assert [(place["id"], place["title"]) for place in found] == [("one", "one"), ("two", "two")]
     page.post(f"{PREFIX}/order", json={"names": ["two", "one"]})
     assert [place["id"] for place in page.get(PREFIX).json()["order"]][-2:] == ["two", "one"]
+
+
+def test_websites_for_extensions_are_the_admins_and_act_where_there_are_extensions(
+    site: Site, page: TestClient, tmp_path: Path
+) -> None:
+    assert page.get(PREFIX).json()["sites"] == []
+    assert page.post(f"{PREFIX}/sites", json={"names": ["https://api.github.com/"]}).status_code == 200
+    assert page.get(PREFIX).json()["sites"] == ["https://api.github.com"]
+    # Without extensions that are loaded nobody profits.
+    assert "github" not in page.get("/").headers["content-security-policy"]
+    answer = page.post(f"{PREFIX}/sites", json={"names": ["github.com/path"]})
+    assert answer.status_code == 422
+    assert "github.com/path" in answer.text
+    assert "*.example.org" in answer.text
+    assert site.services.settings.get("extension_sites") == ("https://api.github.com",)
+
+
+def test_a_guard_lets_extensions_load_from_the_websites_of_now() -> None:
+    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+        await PlainTextResponse("x")(scope, receive, send)
+
+    sites: list[str] = []
+    client = TestClient(Guard(answer, HostNames("127.0.0.1"), foreign=True, sites=lambda: sites), base_url=BASE)
+    before = client.get("/").headers["content-security-policy"]
+    sites.append("https://api.github.com")
+    after = client.get("/").headers["content-security-policy"]
+    assert (before, after) == (content_policy(), content_policy(sites))
+    assert before != after

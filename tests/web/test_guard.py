@@ -131,7 +131,7 @@ def test_every_answer_carries_the_security_headers(client: TestClient) -> None:
         answer = client.get(path)
         for name in ("x-content-type-options", "content-security-policy", "referrer-policy"):
             assert name in answer.headers, (path, name)
-    assert "frame-ancestors 'self'" in guard.CONTENT_POLICY
+    assert "frame-ancestors 'self'" in guard.SECURITY_HEADERS["content-security-policy"]
 
 
 def test_the_page_is_compressed(client: TestClient) -> None:

@@ -182,6 +182,11 @@ def test_gradios_part_is_made_once_for_each_address_and_ours_each_time() -> None
     assert asked[-1] == "a"
 
 
+def test_gradios_own_script_leaves_its_name_to_others(html: str) -> None:
+    assert html.count("const ce = ") == 1
+    assert re.search(r"<script>\{\s*const ce = .*?\}</script>", html, re.S)
+
+
 def test_every_style_sheet_is_in_the_page(html: str) -> None:
     assert {path.name for path in ASSETS.glob("*.css")} == set(STYLES)
     for name in STYLES:

@@ -21,6 +21,16 @@ var titles = {};
 /** @type {number | null} */ var uiAfterUpdateTimeout = null;
 /** @type {Element | null} */ var uiCurrentTab = null;
 
+/** What extensions wanted of websites in this page and did not get: origins, with the extensions that asked. @type {Map<string, Set<string>>} */
+var a1111Refused = new Map();
+
+document.addEventListener("securitypolicyviolation", (event) => {
+  const origin = /^(https|wss):\/\/[^/]+/.exec(event.blockedURI)?.[0];
+  if (!origin || event.effectiveDirective.startsWith("script-src")) return;
+  const name = /[/=]extensions\/([^/]+)\//.exec(decodeURIComponent(event.sourceFile))?.[1];
+  a1111Refused.set(origin, new Set([...(a1111Refused.get(origin) ?? []), ...(name ? [name] : [])]));
+});
+
 /** What files are by the ends of their names. @type {Record<string, string>} */
 var a1111FileTypes = { png: "image/png", jpg: "image/jpeg", jpeg: "image/jpeg", webp: "image/webp", gif: "image/gif" };
 

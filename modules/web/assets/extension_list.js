@@ -3,6 +3,7 @@ import { get } from "./api.js";
 import { ask, makeDialog } from "./dialogs.js";
 import { h } from "./dom.js";
 import { OrderList } from "./extension_order.js";
+import { SiteList } from "./extension_sites.js";
 
 const PARTS = { install: "setup", preload: "flags", import: "import", page: "page", hook: "hook", start: "start" };
 
@@ -23,11 +24,12 @@ export class InstalledList {
     this.behind = [];
     this.list = h("div", { class: "easel-extension-list" });
     this.order = new OrderList(parts);
+    this.sites = new SiteList(parts);
     this.trash = h("div", { class: "easel-extension-trash" });
     this.box = h("section", { class: "easel-fields", role: "tabpanel" },
       h("div", { class: "easel-extension-bar" }, this.check, this.updateAll,
         h("div", { class: "easel-toggle" }, this.allOff, h("label", { for: this.allOff.id }, "All off"))),
-      this.list, this.order.box, this.trash);
+      this.list, this.order.box, this.sites.box, this.trash);
   }
 
   /** @param {import("./extensions.js").Overview} overview */
@@ -41,6 +43,7 @@ export class InstalledList {
     const empty = h("p", { class: "easel-empty" }, `No extension is installed. Install one here, or put its folder into ${overview.folder}.`);
     this.list.replaceChildren(...(cards.length ? cards : [empty]));
     this.order.show(overview.order);
+    this.sites.show(overview.sites);
     this.#showTrash(overview.trash);
   }
 

@@ -18,7 +18,7 @@ const RESTART_LIMIT_MS = 120_000;
  *   is_git: boolean, version: string, commit: string, branch: string, remote: string, requires: string[],
  *   update: {commits: Commit[], problem: string} | null, loaded: boolean, load_seconds: number, errors: Failure[],
  *   shims: Record<string, number>, missing: string[], hooks: string[], notes: string[], fights: string[]}} Extension
- * @typedef {{started: string, folder: string, safe_mode: boolean, disable_all: string, why_not: string, can_restart: boolean, extensions: Extension[], order: import("./extension_order.js").Place[],
+ * @typedef {{started: string, folder: string, safe_mode: boolean, disable_all: string, why_not: string, can_restart: boolean, extensions: Extension[], order: import("./extension_order.js").Place[], sites: string[],
  *   trash: {entry: string, name: string, when: number}[], backups: any[]}} Overview
  */
 
