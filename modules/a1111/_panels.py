@@ -59,12 +59,14 @@ class AdapterPanels:
 
     @contextmanager
     def tab(self, tab: str) -> Iterator[None]:
-        """Make the tab's scripts anew, and let them see its components."""
+        """Let the tab's scripts see its components; for a second page they are made anew."""
         runner = _runner(tab)
         scripts.scripts_current = runner
-        # Components that a script makes already now are put into the page by its `ui`, if at all.
-        with outside_blocks():
-            runner.initialize_scripts(tab == IMG2IMG)
+        # Scripts may register callbacks when they are made, and count on it that this is once for each tab.
+        if runner.has_controls or not runner.scripts:
+            # Components that a script makes already now are put into the page by its `ui`, if at all.
+            with outside_blocks():
+                runner.initialize_scripts(tab == IMG2IMG)
         runner.prepare_ui()
         runner.titles = _titles(runner)
         runner.title_map = dict(zip(map(str.lower, runner.titles), runner.selectable_scripts, strict=True))

@@ -49,6 +49,13 @@ def test_no_part_of_the_sample_failed(client: TestClient) -> None:
     assert HOST.reports.of("panels_sample").failures == ()
 
 
+def test_a_script_is_made_once_for_each_tab(client: TestClient) -> None:
+    """It may register callbacks then, which would act twice otherwise."""
+    made = next(module.MADE for path, module in LOADED.modules.items() if path.endswith("panels_sample.py"))
+    assert [script.is_img2img for script in made] == [False, True]
+    assert made == [LOADED.txt2img.script("Panels sample"), LOADED.img2img.script("Panels sample")]
+
+
 def test_scripts_and_tabs_are_on_the_page(config: dict[str, Any]) -> None:
     ids = {component["props"].get("elem_id") for component in config["components"]}
     assert ids >= {

@@ -1,5 +1,6 @@
 /** The websites from which extensions' parts of the page may load, and those that this page was refused. */
 import { h } from "./dom.js";
+import { textBox } from "./panels.js";
 
 export class SiteList {
   /** @param {import("./extension_list.js").Parts} parts */
@@ -9,7 +10,7 @@ export class SiteList {
     this.sites = [];
     this.list = h("ul", { class: "easel-extension-order" });
     this.refused = h("div", { class: "easel-field", id: "easel_extensions_refused" });
-    this.field = /** @type {HTMLInputElement} */ (h("input", { id: "easel_extensions_site", placeholder: "api.github.com", spellcheck: "false" }));
+    this.field = textBox("easel_extensions_site", { placeholder: "api.github.com", inputmode: "url" });
     const form = h("form", { class: "easel-extension-bar" }, this.field, h("button", { class: "easel-button" }, "Allow"));
     form.addEventListener("submit", (event) => {
       event.preventDefault();

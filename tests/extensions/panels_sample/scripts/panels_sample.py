@@ -8,9 +8,13 @@ from modules.ui_components import FormRow, InputAccordion, ToolButton
 
 SEEN = []
 FILES = ["none"]
+MADE = []
 
 
 class Always(scripts.Script):
+    def __init__(self):
+        MADE.append(self)
+
     def title(self):
         return "Panels sample"
 
