@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from modules.core.errors import JobNotFound, StorageFailed
 from modules.jobs.board import Board, Message
-from modules.jobs.model import Job, JobImage
+from modules.jobs.model import Job, JobImage, Purpose
 from modules.jobs.store import JobStore
 
 logger = logging.getLogger(__name__)
@@ -87,7 +87,12 @@ class Announcer:
         }
 
     def _images(self, job: Job) -> list[Message]:
-        """Return the pictures, each with its variation seed, which is the seed itself where there was no variation."""
+        """Return the pictures, each with its variation seed, which is the seed itself where there was no variation.
+
+        None of those that somebody waits for, who takes them away in the moment in which a page would ask for them.
+        """
+        if job.purpose is Purpose.HANDOVER:
+            return []
         subseeds: dict[int, int] = {}
         for part, indexes in job.ranges():
             if part.request.subseed_strength:

@@ -7,6 +7,7 @@ from typing import Any
 
 from PIL import Image
 
+from modules.jobs.model import Purpose
 from modules.jobs.ports import JobRules
 from modules.jobs.queue import JobQueue
 from tests.fakes import FakeEngine, HoldAt, infotext, wait_until
@@ -68,6 +69,17 @@ def test_a_job_message_has_what_the_page_shows(make_queue: QueueMaker) -> None:
         "part_count": 1,
         "purpose": "keep",
     }
+
+
+def test_pictures_that_somebody_waits_for_are_counted_and_not_shown(make_queue: QueueMaker) -> None:
+    queue = make_queue()
+    messages = listen(queue)
+    job = wait_ended(queue, queue.submit(small(batch_count=2), purpose=Purpose.HANDOVER))
+    queue.close()
+    told = [message["job"] for message in of_type(messages, "job")]
+    assert len(job.images) == 2
+    assert told[-1]["made_count"] == 2
+    assert not [message for message in told if message["images"]]
 
 
 def test_progress_tells_step_picture_and_stage(make_queue: QueueMaker) -> None:
