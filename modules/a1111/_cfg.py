@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from modules.a1111 import extra_networks, prompt_parser, script_callbacks, sd_samplers, sd_unet, shared
+from modules.a1111 import extra_networks, prompt_parser, rng, script_callbacks, sd_samplers, sd_unet, shared
 from modules.a1111._host import HOST
 from modules.a1111._network import EMPTY_CHANNELS, answer, like, text_of
 from modules.a1111._owners import owner_of, replaced
@@ -70,8 +70,11 @@ def _before_pass(self: Any, begun: PassStart) -> None:
     """Make the sampler, and tell the scripts of what it begins with: both may be changed in place."""
     run, p = self.run, self.run.p
     p.is_hr_pass = begun.index > 0
-    # What extensions draw from torch's own generator is the same for the same seed, as in A1111.
-    torch.manual_seed(int(p.seeds[run.places[0]] if p.seeds else 0))
+    # What extensions draw from generators that are no picture's is the same for the same seed, as in A1111, where the
+    # noise that pictures begin with is drawn one by one and seeds them.
+    seed = int(p.seeds[run.places[-1]] if p.seeds else 0)
+    torch.manual_seed(seed)
+    rng.manual_seed(seed)
     p.sampler = _sampler_of(p)
     run.at_work = Pass(p, p.sampler, begun)
     take_noise(run, p, begun)

@@ -386,6 +386,21 @@ def test_a_model_in_memory_has_one_view_which_outside_changes_stay_in(runs: Runs
     assert (runs() == plain).all()
 
 
+def test_what_extensions_draw_at_random_is_the_same_for_the_same_seed(runs: Runs) -> None:
+    def disturb(p: Any) -> None:
+        from modules.a1111 import rng  # noqa: PLC0415 (it is loaded by the first extension)
+
+        def noisy(_module: Any, _given: Any, answer: Tensor) -> Tensor:
+            return answer + rng.randn_like(answer) + torch.randn(answer.shape)
+
+        unet_of(p).middle_block[1].register_forward_hook(noisy)
+
+    first = runs(disturb, seed=5, batch_count=2)
+    assert not (first == runs(seed=5, batch_count=2)).all()
+    assert (first == runs(disturb, seed=5, batch_count=2)).all()
+    assert not (first == runs(disturb, seed=6, batch_count=2)).all()
+
+
 def test_a_lora_acts_beneath_the_view(runs: Runs, tmp_path: Path) -> None:
     """The view's layers are the engine's own, so that what networks do to these counts."""
     layer_weights: list[Tensor] = []
