@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -16,7 +17,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from modules.core.files import write_whole
 from modules.plugins.reports import PARTS, Part
 
 logger = logging.getLogger(__name__)
@@ -136,15 +136,21 @@ class Safety:
                         self._write()
 
     def _write(self) -> None:
-        """Write the file beside its place and rename it. Not flushed to the disk: it must outlive the process only."""
+        """Write the file beside its place and rename it, as quickly as can be.
+
+        It is written twice for each call of an extension's code. Not flushed to the disk: it must outlive the
+        process only.
+        """
         tops = [stack[-1] for stack in self._stacks.values() if stack]
         running = [*self._left, *(mark for mark in tops if mark is not None)]
         content = {
             "running": [asdict(mark) for mark in running],
             "off": {name: asdict(verdict) for name, verdict in self._verdicts.items()},
         }
+        part = self._path.with_name(f".{self._path.name}.part")
         try:
-            write_whole(self._path, json.dumps(content, indent=1), lasting=False)
+            part.write_text(json.dumps(content, indent=1), encoding="utf-8")
+            os.replace(part, self._path)
         except OSError as error:
             logger.warning("Safe mode cannot take notes in %s: %s.", self._path, error.strerror or error)
 

@@ -29,7 +29,7 @@ MEDIA_TYPES: Mapping[str, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Asset:
-    """A script or a style sheet, also compressed."""
+    """What is sent to browsers: a script, a style sheet or a page, also compressed."""
 
     content: bytes
     compressed: bytes
@@ -61,12 +61,7 @@ class AssetServer:
         if asset is None:
             await self._app(scope, receive, send)
             return
-        headers = {"cache-control": FOREVER, "content-type": asset.media_type, "vary": "Accept-Encoding"}
-        content = asset.content
-        if "gzip" in Headers(scope=scope).get("accept-encoding", ""):
-            headers["content-encoding"] = "gzip"
-            content = asset.compressed
-        await Response(content, headers=headers)(scope, receive, send)
+        await answer_with(asset, scope, FOREVER)(scope, receive, send)
 
     def _find(self, path: str, query: str = "") -> Asset | None:
         if path in self._loaded:
@@ -81,6 +76,14 @@ class AssetServer:
         return self._loaded[path]
 
 
-def make_asset(content: bytes, media_type: str) -> Asset:
-    """Return an asset with its compressed form."""
-    return Asset(content, gzip.compress(content, COMPRESSION_LEVEL), media_type)
+def make_asset(content: bytes, media_type: str, level: int = COMPRESSION_LEVEL) -> Asset:
+    """Return an asset with its compressed form. `level`: 1 (quick) to 9 (small)."""
+    return Asset(content, gzip.compress(content, level), media_type)
+
+
+def answer_with(asset: Asset, scope: Scope, cache_control: str) -> Response:
+    """Return the answer to a request, compressed where the browser takes that."""
+    headers = {"cache-control": cache_control, "content-type": asset.media_type, "vary": "Accept-Encoding"}
+    if "gzip" not in Headers(scope=scope).get("accept-encoding", ""):
+        return Response(asset.content, headers=headers)
+    return Response(asset.compressed, headers={**headers, "content-encoding": "gzip"})

@@ -5,7 +5,6 @@ Gradio's own `head=` travels in its configuration and takes effect a second late
 
 from __future__ import annotations
 
-import gzip
 import html
 import json
 import re
@@ -18,6 +17,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from modules.web.asset_server import Asset, answer_with, make_asset
 from modules.web.panels import PageFiles
 
 SOCIAL_TAGS = re.compile(rb'<meta\s+(?:property="og:|name="twitter:)[^>]*/>\s*')
@@ -58,7 +58,9 @@ PROXY_HEADERS = ("x-forwarded-host", "x-forwarded-proto", "x-gradio-server")
 """What Gradio looks at to learn by which address it is asked, besides the host."""
 KEPT_PAGES = 4
 """By how many addresses a page is usually asked for at most: this machine's names, and those on the network."""
-COMPRESSION_LEVEL = 4
+QUICK_COMPRESSION = 4
+"""For what is made while a browser waits."""
+NOT_KEPT = "no-store"
 
 Key = tuple[str, ...]
 _Name = TypeVar("_Name")
@@ -72,13 +74,9 @@ class _Frame:
     before: bytes
     after: bytes
 
-
-@dataclass(frozen=True, slots=True)
-class _Page:
-    """A whole page as it goes out."""
-
-    plain: bytes
-    compressed: bytes
+    def around(self, head: str) -> bytes:
+        """Return the whole page."""
+        return self.before + head.encode() + self.after
 
 
 class PageHead:
@@ -104,7 +102,7 @@ class PageHead:
         scripts = sorted(name for name in names if name not in ("scheme.js", "main.js"))
         self._preloads = [f"{address}/{name}" for name in scripts]
         self._frames: dict[Key, _Frame] = {}
-        self._pages: dict[tuple[Key, str], _Page] = {}
+        self._pages: dict[tuple[Key, str], Asset] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a request; `/` is held back until it is complete."""
@@ -136,9 +134,9 @@ class PageHead:
             frame = _split(bytes(body))
             if key is not None and start["status"] == 200 and body:
                 _keep(self._frames, key, frame)
-            page = frame.before + self._head(scope).encode() + frame.after if body else b""
+            page = frame.around(self._head(scope)) if body else b""
             headers = MutableHeaders(scope=start)
-            headers["cache-control"] = "no-store"
+            headers["cache-control"] = NOT_KEPT
             if body:
                 headers["content-length"] = str(len(page))
             await send(start)
@@ -150,13 +148,9 @@ class PageHead:
         head = self._head(scope)
         page = self._pages.get((key, head))
         if page is None:
-            plain = frame.before + head.encode() + frame.after
-            page = _Page(plain, gzip.compress(plain, COMPRESSION_LEVEL))
+            page = make_asset(frame.around(head), "text/html; charset=utf-8", QUICK_COMPRESSION)
             _keep(self._pages, (key, head), page)
-        headers = {"cache-control": "no-store", "content-type": "text/html; charset=utf-8", "vary": "Accept-Encoding"}
-        if "gzip" not in Headers(scope=scope).get("accept-encoding", ""):
-            return Response(page.plain, headers=headers)
-        return Response(page.compressed, headers={**headers, "content-encoding": "gzip"})
+        return answer_with(page, scope, NOT_KEPT)
 
     def _head(self, scope: Scope) -> str:
         # "<" is escaped so that no text among the facts can end the script element.

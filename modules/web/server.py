@@ -47,7 +47,7 @@ from modules.web.library_routes import make_library_router
 from modules.web.live import make_live_router
 from modules.web.merge_routes import make_merge_router
 from modules.web.option_routes import make_option_router
-from modules.web.page_head import PageHead
+from modules.web.page_head import QUICK_COMPRESSION, PageHead
 from modules.web.pages.generation import describe_error
 from modules.web.pages.layout import build_page
 from modules.web.picture_info_routes import make_picture_info_router
@@ -75,7 +75,6 @@ STATUS_OF_ERROR: Mapping[type[EaselError], int] = {
     PluginFailed: 422,
     StorageFailed: 507,
 }
-QUICK_COMPRESSION = 4
 
 
 def create_app(services: WebServices) -> Guard:
